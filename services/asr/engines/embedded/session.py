@@ -1,0 +1,266 @@
+"""One session of the embedded recogniser: bytes in, events out, no I/O.
+
+All audio is cut again into frames of one length, so that feeds of any size give the same events.
+What a turn yields depends on the settings and on the audio since a *reset point*: the end of the
+turn before, or a position in the silence before it. A session resumed ``memory_ms`` before a reset
+point (``SpeechActivity.replay_from_ms`` names that position) therefore repeats the turn exactly.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from services.asr.endpointing import Endpointer, FrameFacts, TurnClose, TurnPhase
+from services.asr.engines.base import (
+    BYTES_PER_SAMPLE,
+    SAMPLES_PER_MS,
+    Closed,
+    Event,
+    Hypothesis,
+    SessionChange,
+    SessionSpec,
+    SpeechStarted,
+    TurnEnd,
+    Word,
+)
+from services.asr.engines.embedded.activity import ActivityReport
+from services.asr.engines.embedded.decoder import TurnDecoder
+from services.asr.engines.embedded.detector import FrameClassifier, FrameReading, SpeechDetector
+from services.asr.engines.embedded.gate import Samples, SpeechGate
+from services.asr.partials import PartialCadence
+
+PRE_ROLL_MS = 300
+IDLE_RESET_MS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """One frame and what it was taken for."""
+
+    start_ms: int
+    pcm16: bytes
+    samples: Samples
+    reading: FrameReading
+
+
+@dataclass(slots=True)
+class _Turn:
+    """The current turn; ``held`` is its audio until the gate opens."""
+
+    start_ms: int
+    audio_start_ms: int
+    held: list[bytes]
+    probabilities: list[float] = field(default_factory=list)
+    words: tuple[Word, ...] = ()
+    told_words: tuple[Word, ...] = ()
+
+
+class EmbeddedSession:
+    """The core of one session; every input returns the events it caused, in order.
+
+    With ``spec.resume`` the first byte fed is the one at ``audio_start_ms``;
+    ``suppress_before_ms`` is the ``audio_ms`` of the last turn end reported, 0 when there was none.
+    """
+
+    def __init__(self, spec: SessionSpec, detector: SpeechDetector, decoder: TurnDecoder) -> None:
+        """Start a session; detector and decoder belong to it until it is closed."""
+        detection = spec.turn_detection
+        self._frame_ms = detector.frame_samples // SAMPLES_PER_MS
+        self._frame_bytes = detector.frame_samples * BYTES_PER_SAMPLE
+        self._decoder = decoder
+        self._classifier = FrameClassifier(detector, detection.vad_threshold)
+        self._gate = SpeechGate(detector.frame_samples)
+        self._endpointer = Endpointer(spec.turn_style, detection)
+        self._cadence = PartialCadence(spec.turn_style, detection)
+        self._activity = ActivityReport()
+        self._onset_frames = detector.onset_frames
+        self._onset: deque[bool] = deque(maxlen=detector.onset_window_frames)
+        pre_roll_frames = -(-PRE_ROLL_MS // self._frame_ms) + detector.onset_window_frames
+        self._history: deque[_Heard] = deque(maxlen=pre_roll_frames)
+        self._rest = bytearray()
+        self._events: list[Event] = []
+        self._turn: _Turn | None = None
+        self._turns = 0
+        resume = spec.resume
+        self._turn_order = resume.turn_order if resume else 0
+        self._position_ms = resume.audio_start_ms if resume else 0
+        self._turns_ended_ms = resume.suppress_before_ms if resume else 0
+        self._listen_from_ms = self._position_ms + (self._classifier.memory_ms if self._position_ms else 0)
+        self._listen_from_ms = max(self._listen_from_ms, self._turns_ended_ms)
+        self._activity.start_at(self._listen_from_ms)
+        self._replay_from_ms = self._position_ms
+        self._reset_ms = self._listen_from_ms
+
+    def feed(self, pcm16: bytes) -> list[Event]:
+        """Take the next audio, 16 kHz mono PCM16, an even number of bytes."""
+        self._rest += pcm16
+        size = self._frame_bytes
+        whole = len(self._rest) - len(self._rest) % size
+        audio = bytes(self._rest[:whole])
+        del self._rest[:whole]
+        for offset in range(0, whole, size):
+            self._hear(audio[offset : offset + size])
+        return self._take_events()
+
+    def update(self, change: SessionChange) -> None:
+        """Apply a change to audio fed from now on; only turn detection matters to this engine."""
+        if change.turn_detection is not None:
+            self._classifier.threshold = change.turn_detection.vad_threshold
+            self._endpointer.configure(change.turn_detection)
+            self._cadence.configure(change.turn_detection)
+
+    def force_endpoint(self) -> list[Event]:
+        """End the open turn at the last whole frame fed; nothing happens without one."""
+        self._close(self._endpointer.force(self._position_ms))
+        return self._take_events()
+
+    def finish(self) -> list[Event]:
+        """End the session; its last event is ``Closed`` with ``engine_cpu_ms`` left 0."""
+        if self._endpointer.phase is TurnPhase.OPEN:
+            self._decoder.feed(bytes(self._rest))
+        self._position_ms += len(self._rest) // (SAMPLES_PER_MS * BYTES_PER_SAMPLE)
+        self._rest.clear()
+        self._close(self._endpointer.finish(self._position_ms))
+        if self._activity.has_news:
+            self._events.append(self._activity.take(self._position_ms, self._replay_from_ms))
+        self._events.append(Closed(audio_ms=self._position_ms, turns=self._turns, engine_cpu_ms=0))
+        return self._take_events()
+
+    def _take_events(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _hear(self, pcm16: bytes) -> None:
+        samples = np.frombuffer(pcm16, dtype="<i2")
+        start_ms = self._position_ms
+        self._position_ms += self._frame_ms
+        if start_ms < self._listen_from_ms:
+            self._classifier.warm_up(samples)
+            reading = FrameReading(0.0, 0.0, False)
+        else:
+            reading = self._classifier.receive(samples)
+        heard = _Heard(start_ms, pcm16, samples, reading)
+        if start_ms >= self._turns_ended_ms:
+            self._history.append(heard)
+        if start_ms < self._listen_from_ms:
+            return
+        report_is_due = self._activity.receive(start_ms, self._position_ms, reading.probability, reading.is_speech)
+        if self._turn is None:
+            self._wait_for_onset(reading.is_speech)
+        else:
+            self._continue_turn(self._turn, heard)
+        if report_is_due:
+            self._events.append(self._activity.take(self._position_ms, self._replay_from_ms))
+
+    def _wait_for_onset(self, is_speech: bool) -> None:
+        self._onset.append(is_speech)
+        if sum(self._onset) >= self._onset_frames:
+            self._begin_turn()
+        elif not is_speech and self._position_ms - self._reset_ms >= IDLE_RESET_MS:
+            self._reset()
+
+    def _begin_turn(self) -> None:
+        onset = list(self._history)[-len(self._onset) :]
+        onset = onset[self._onset.index(True) :]
+        start_ms = onset[0].start_ms
+        audio = [heard for heard in self._history if heard.start_ms >= start_ms - PRE_ROLL_MS]
+        self._turn = _Turn(start_ms, audio[0].start_ms, [heard.pcm16 for heard in audio])
+        self._gate.reset()
+        for heard in onset:
+            self._judge_sound(self._turn, heard)
+        speech_ms = sum(self._onset) * self._frame_ms
+        self._endpointer.begin(start_ms, self._position_ms, speech_ms)
+        self._cadence.begin(start_ms)
+
+    def _judge_sound(self, turn: _Turn, heard: _Heard) -> None:
+        if heard.reading.is_speech and not self._gate.is_open:
+            turn.probabilities.append(heard.reading.probability)
+            self._gate.receive(heard.samples, heard.reading.level_db)
+
+    def _continue_turn(self, turn: _Turn, heard: _Heard) -> None:
+        was_open = self._gate.is_open
+        self._judge_sound(turn, heard)
+        if was_open:
+            self._decode(turn, heard.pcm16)
+        else:
+            turn.held.append(heard.pcm16)
+            if self._gate.is_open:
+                self._open_turn(turn)
+        facts = FrameFacts(
+            end_ms=self._position_ms,
+            speech_ms=self._frame_ms if heard.reading.is_speech else 0,
+            is_confirmed=self._gate.is_open,
+            # Without words yet there may still be some: the last pass decides.
+            has_words=True if turn.words else None,
+        )
+        close = self._endpointer.receive(facts)
+        if close is not None:
+            self._close(close)
+        else:
+            self._tell(turn)
+
+    def _open_turn(self, turn: _Turn) -> None:
+        self._events.append(
+            SpeechStarted(
+                turn_order=self._turn_order,
+                start_ms=turn.start_ms,
+                confidence=sum(turn.probabilities) / len(turn.probabilities),
+            )
+        )
+        self._decoder.begin(turn.audio_start_ms)
+        self._decode(turn, b"".join(turn.held))
+        turn.held.clear()
+
+    def _decode(self, turn: _Turn, pcm16: bytes) -> None:
+        if self._decoder.feed(pcm16):
+            turn.words = self._decoder.words()
+
+    def _tell(self, turn: _Turn) -> None:
+        text = " ".join(word.text for word in turn.words)
+        if self._cadence.is_due(text, self._position_ms, self._endpointer.silence_ms(self._position_ms)):
+            turn.told_words = turn.words
+            self._events.append(Hypothesis(turn_order=self._turn_order, words=turn.words, audio_ms=self._position_ms))
+
+    def _close(self, close: TurnClose | None) -> None:
+        turn, self._turn = self._turn, None
+        if turn is None or close is None:
+            self._turn = turn
+            return
+        words: tuple[Word, ...] = ()
+        if close.reason is None:
+            self._decoder.abandon()
+        else:
+            # What a client has read must not vanish.
+            words = self._decoder.finish() or tuple(_final(word) for word in turn.told_words)
+        if close.reason is not None and words:
+            self._events.append(
+                TurnEnd(
+                    turn_order=self._turn_order,
+                    words=words,
+                    reason=close.reason,
+                    # This engine has no score; that the turn is over is certain.
+                    end_of_turn_confidence=1.0,
+                    silence_before_end_ms=close.silence_ms,
+                    audio_ms=close.end_ms,
+                )
+            )
+            self._turn_order += 1
+            self._turns += 1
+            self._turns_ended_ms = close.end_ms
+            self._history.clear()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Make this position a reset point."""
+        self._classifier.reset()
+        self._onset.clear()
+        self._reset_ms = self._position_ms
+        self._replay_from_ms = max(self._replay_from_ms, self._position_ms - self._classifier.memory_ms)
+
+
+def _final(word: Word) -> Word:
+    return msgspec.structs.replace(word, is_final=True)

@@ -1,0 +1,152 @@
+"""Which backend and which turn rules a requested model name gets on this host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from runtime.catalog import Model
+from runtime.deployment import Deployment
+from runtime.errors import InvalidInput, UpstreamError
+from services.gateway.parameters import TurnOptions, invalid
+
+T = TypeVar("T")
+
+
+class TurnStyle(StrEnum):
+    """The protocol's two rule sets for partials and turn ends."""
+
+    UNIVERSAL = "universal"
+    PRO = "pro"
+
+
+ENGLISH_NAME = "universal-streaming-english"
+MULTILANG_NAME = "universal-streaming-multilingual"
+DEFAULT_PRO_NAME = "u3-rt-pro"
+PRO_NAMES = (
+    DEFAULT_PRO_NAME,
+    "universal-3-5-pro",
+    "universal-3-6-pro",
+    "u3-rt-pro-beta-1",
+    "universal-3-6",
+    "u3-pro",
+)
+KNOWN_NAMES = (ENGLISH_NAME, MULTILANG_NAME, *PRO_NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenModel:
+    """The outcome: the name to echo, the backend to route to, the rules to follow."""
+
+    name: str
+    backend: Model
+    turn_style: TurnStyle
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDefaults:
+    """Turn detection where the client asked for nothing."""
+
+    end_of_turn_confidence_threshold: float
+    min_turn_silence_ms: int
+    max_turn_silence_ms: int
+    vad_threshold: float
+    interruption_delay_ms: int
+    continuous_partials: bool
+
+
+UNIVERSAL_DEFAULTS = TurnDefaults(0.4, 400, 1280, 0.4, 500, True)
+# Protocol section 8.5: (mode -> min, max, interruption delay) of the 3.5 and 3.6 models.
+PRO_MODES = {
+    "min_latency": TurnDefaults(1.0, 128, 640, 0.2, 0, True),
+    "balanced": TurnDefaults(1.0, 128, 1280, 0.2, 500, True),
+    "max_accuracy": TurnDefaults(1.0, 512, 2560, 0.2, 500, True),
+}
+U3_RT_PRO_DEFAULTS = TurnDefaults(1.0, 100, 1000, 0.3, 500, True)
+DEFAULT_PRO_MODE = "balanced"
+
+
+def choose_model(
+    speech_model: str | None, language: str | None, deployment: Deployment, *, strict: bool
+) -> ChosenModel:
+    """Resolve what a client asked for.
+
+    Args:
+        speech_model: requested name, or None.
+        language: the deprecated parameter; used only without a name.
+        strict: refuse Pro names instead of serving them with English.
+
+    Raises:
+        InvalidInput: the name is unknown, or its model is not deployed or is being shut down here.
+        UpstreamError: the model is deployed but its backend is still starting.
+    """
+    if speech_model is None:
+        return _default_model(language, deployment)
+    if speech_model not in KNOWN_NAMES:
+        listed = ", ".join(f"'{name}'" for name in KNOWN_NAMES[:-1])
+        raise invalid("speech_model", f"Input should be {listed} or '{KNOWN_NAMES[-1]}'")
+    if speech_model in PRO_NAMES:
+        backend = Model.PRO
+        if not strict and Model.PRO not in (*deployment.serving, *deployment.starting):
+            backend = Model.ENGLISH
+        return ChosenModel(speech_model, _available(speech_model, backend, deployment), TurnStyle.PRO)
+    backend = Model.ENGLISH if speech_model == ENGLISH_NAME else Model.MULTILANG
+    return ChosenModel(speech_model, _available(speech_model, backend, deployment), TurnStyle.UNIVERSAL)
+
+
+def turn_defaults(model: ChosenModel, mode: str | None) -> TurnDefaults:
+    """Return the defaults of a model, or of the Pro preset a client asked for."""
+    if model.turn_style is TurnStyle.UNIVERSAL:
+        return UNIVERSAL_DEFAULTS
+    if mode is None and model.name == DEFAULT_PRO_NAME:
+        return U3_RT_PRO_DEFAULTS
+    return PRO_MODES[mode or DEFAULT_PRO_MODE]
+
+
+def resolve_turns(defaults: TurnDefaults, asked: TurnOptions) -> TurnDefaults:
+    """Return every threshold, the client's where given; a minimum above the maximum lifts the maximum."""
+    minimum = _first(asked.min_turn_silence_ms, defaults.min_turn_silence_ms)
+    maximum = _first(asked.max_turn_silence_ms, defaults.max_turn_silence_ms)
+    return TurnDefaults(
+        end_of_turn_confidence_threshold=_first(
+            asked.end_of_turn_confidence_threshold, defaults.end_of_turn_confidence_threshold
+        ),
+        min_turn_silence_ms=minimum,
+        max_turn_silence_ms=max(minimum, maximum),
+        vad_threshold=_first(asked.vad_threshold, defaults.vad_threshold),
+        interruption_delay_ms=_first(asked.interruption_delay_ms, defaults.interruption_delay_ms),
+        continuous_partials=_first(asked.continuous_partials, defaults.continuous_partials),
+    )
+
+
+def _first(asked: T | None, default: T) -> T:
+    return default if asked is None else asked
+
+
+def _default_model(language: str | None, deployment: Deployment) -> ChosenModel:
+    if language not in (None, "en"):
+        return ChosenModel(MULTILANG_NAME, _available(MULTILANG_NAME, Model.MULTILANG, deployment), TurnStyle.UNIVERSAL)
+    if Model.ENGLISH in deployment.serving:
+        return ChosenModel(ENGLISH_NAME, Model.ENGLISH, TurnStyle.UNIVERSAL)
+    if Model.PRO in (*deployment.serving, *deployment.starting):
+        return ChosenModel(DEFAULT_PRO_NAME, _available(DEFAULT_PRO_NAME, Model.PRO, deployment), TurnStyle.PRO)
+    return ChosenModel(ENGLISH_NAME, _available(ENGLISH_NAME, Model.ENGLISH, deployment), TurnStyle.UNIVERSAL)
+
+
+def _available(name: str, backend: Model, deployment: Deployment) -> Model:
+    if backend in deployment.serving:
+        return backend
+    if backend in deployment.starting:
+        raise UpstreamError(f"Session Cancelled: the backend of '{name}' is starting, try again")
+    raise _not_deployed(name, deployment)
+
+
+def _not_deployed(name: str, deployment: Deployment) -> InvalidInput:
+    served = {
+        Model.ENGLISH: f"'{ENGLISH_NAME}'",
+        Model.MULTILANG: f"'{MULTILANG_NAME}'",
+        Model.PRO: f"'{DEFAULT_PRO_NAME}'",
+    }
+    listed = ", ".join(served[model] for model in deployment.serving) or "no model at present"
+    return invalid("speech_model", f"'{name}' is not deployed on this server, which serves {listed}")

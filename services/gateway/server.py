@@ -1,0 +1,356 @@
+"""The WebSocket server: upgrades, health, admin routes, license watch, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import http
+import json
+import os
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+import aiohttp
+import msgspec
+import structlog
+from aiohttp import web
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from protos.session_v3 import Error, Text, close_reason
+from runtime.catalog import GATEWAY, Model
+from runtime.clock import Clock
+from runtime.deployment import Deployment, read_deployment
+from runtime.errors import AppError, ClientError, EnvironmentFault, LicenseError, Unauthorized, UpstreamError
+from runtime.health import AdminServer, Health, json_response
+from runtime.logs import get_logger
+from runtime.process import Shutdown
+from runtime.settings import GatewaySettings
+from services.gateway.connection import Connection
+from services.gateway.license_gate import LicenseGate, Verdict
+from services.gateway.models import choose_model
+from services.gateway.parameters import DEFAULT_API_VERSION, parse_query, token_of
+from services.gateway.session import Session, SessionIdentity
+from services.gateway.upstream import RecognizerChannel
+
+STREAM_PATHS = frozenset({"/", "/v3/ws", "/v3/ws/"})
+HEALTH_PATHS = frozenset({"/v3/health", "/v3/ws/health"})
+MAX_MESSAGE_BYTES = 256 * 1024
+MAX_QUEUED_MESSAGES = 16
+PING_INTERVAL_S = 20
+PONG_LIMIT_S = 40
+UPGRADE_LIMIT_S = 10
+CLOSE_LIMIT_S = 5
+LICENSE_REQUEST_LIMIT_S = 2
+STARTUP_LICENSE_LIMIT_MS = 60_000
+# After the drain limit every session gets this long to say its last words.
+FAREWELL_LIMIT_S = 6.0
+EXIT_LICENSE_FAILED = 70
+EXIT_NO_LICENSE_PROXY = 69
+
+
+class DrainRequest(msgspec.Struct, frozen=True):
+    """Body of ``POST /drain`` on the admin socket."""
+
+    models: tuple[Model, ...]
+    limit_s: float
+
+
+@dataclass(eq=False, slots=True)
+class OpenSession:
+    """One accepted session, for the admin views and for draining."""
+
+    session: Session
+    connection: Connection
+    started_ms: int
+    user_agent: str
+
+
+@dataclass(slots=True)
+class GatewayState:
+    """What one worker knows; owned by the event loop."""
+
+    deployment: Deployment
+    sessions: dict[str, OpenSession] = field(default_factory=dict)
+    stopping: bool = False
+
+
+class Gateway:
+    """One gateway worker."""
+
+    def __init__(self, settings: GatewaySettings, number: int, clock: Clock) -> None:
+        """Prepare a worker.
+
+        Args:
+            number: which worker of this host, for its admin socket.
+        """
+        self._settings = settings
+        self._clock = clock
+        self._log = get_logger(GATEWAY)
+        self._channel = RecognizerChannel(settings.asr_target, secure=settings.secure_asr_channel)
+        self._gate = LicenseGate(settings.license_grace_s * 1000, STARTUP_LICENSE_LIMIT_MS, clock.monotonic_ms())
+        self._state = GatewayState(self._read_deployment())
+        self._admin = AdminServer(
+            settings.admin_socket(GATEWAY, number),
+            self._health,
+            {
+                ("GET", "/sessions"): self._admin_sessions,
+                ("POST", "/deployment/reload"): self._admin_reload,
+                ("POST", "/drain"): self._admin_drain,
+            },
+        )
+
+    async def run(self, shutdown: Shutdown) -> int:
+        """Serve until shut down or until the license fails.
+
+        Returns:
+            the exit code: 0 in order, 70 license failed, 69 no license proxy at start.
+
+        Raises:
+            EnvironmentFault: the port is taken.
+        """
+        await self._admin.start()
+        watch = asyncio.create_task(self._watch_license())
+        stop = asyncio.create_task(shutdown.requested.wait())
+        server = await self._listen()
+        self._log.info("gateway listening", host=self._settings.bind_host, port=self._settings.wss_port)
+        if self._settings.bind_host not in ("127.0.0.1", "::1", "localhost"):
+            self._log.warning(
+                "gateway open to other machines: any client that reaches this address may transcribe",
+                host=self._settings.bind_host,
+            )
+        try:
+            await asyncio.wait({watch, stop}, return_when=asyncio.FIRST_COMPLETED)
+            if watch.done():
+                code = watch.result()
+                await self._stop_failed(server)
+                return code
+            await self._stop_in_order(server, shutdown)
+            return 0
+        finally:
+            for task in (watch, stop):
+                task.cancel()
+            await self._admin.stop()
+            await self._channel.close()
+
+    async def _listen(self) -> Server:
+        settings = self._settings
+        try:
+            return await serve(
+                self._serve_client,
+                settings.bind_host,
+                settings.wss_port,
+                process_request=self._answer_plain_http,
+                compression=None,  # PCM barely shrinks, and each socket would cost 43 KiB more
+                max_size=MAX_MESSAGE_BYTES,
+                max_queue=MAX_QUEUED_MESSAGES,
+                ping_interval=PING_INTERVAL_S,
+                ping_timeout=PONG_LIMIT_S,
+                open_timeout=UPGRADE_LIMIT_S,
+                close_timeout=CLOSE_LIMIT_S,
+                server_header=None,
+                reuse_port=True,
+            )
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise EnvironmentFault(
+                    f"port {settings.wss_port} is taken by another program; free it or set AAI_WSS_PORT"
+                ) from error
+            raise EnvironmentFault(
+                f"cannot listen on {settings.bind_host}:{settings.wss_port}: {error}; check AAI_BIND_HOST"
+            ) from error
+
+    def _answer_plain_http(self, _connection: ServerConnection, request: Request) -> Response | None:
+        path = urlsplit(request.path).path
+        if path in HEALTH_PATHS:
+            serving = self._takes_sessions()
+            body = json.dumps({"status": "ok" if serving else "unavailable"}) + "\n"
+            status = http.HTTPStatus.OK if serving else http.HTTPStatus.SERVICE_UNAVAILABLE
+            return _response(status, body, "application/json")
+        if path not in STREAM_PATHS:
+            return _response(http.HTTPStatus.NOT_FOUND, "not found\n", "text/plain")
+        return None
+
+    async def _serve_client(self, client: ServerConnection) -> None:
+        session_id = str(uuid.uuid4())
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(session_id=session_id)
+        try:
+            opened = self._open(client, session_id)
+        except AppError as error:
+            await self._refuse(client, error)
+            return
+        self._state.sessions[session_id] = opened
+        model = opened.session.model
+        self._log.info("session accepted", model=model.name, backend=model.backend, user_agent=opened.user_agent)
+        try:
+            await opened.connection.run()
+        finally:
+            del self._state.sessions[session_id]
+            self._log.info(
+                "session ended",
+                state=opened.session.state.value,
+                audio_ms=opened.session.received_audio_ms,
+                turns=opened.session.finished_turns,
+                close_code=client.close_code,
+            )
+
+    def _open(self, client: ServerConnection, session_id: str) -> OpenSession:
+        """Check one upgrade and open its recogniser stream.
+
+        Raises:
+            AppError: the session is refused; nothing was opened.
+        """
+        request = client.request
+        assert request is not None  # the handshake is over
+        query = urlsplit(request.path).query
+        if not (request.headers.get("Authorization", "").strip() or token_of(query)):
+            raise Unauthorized(Text.MISSING_AUTHORIZATION)
+        parameters = parse_query(query)
+        if self._gate.verdict(self._clock.monotonic_ms()) is not Verdict.SERVING:
+            raise LicenseError(f"license state {self._gate.proxy_state}")
+        model = choose_model(
+            parameters.speech_model,
+            parameters.language,
+            self._state.deployment,
+            strict=self._settings.strict_models,
+        )
+        now_ms = self._clock.monotonic_ms()
+        identity = SessionIdentity(
+            session_id, self._clock.wall_s(), request.headers.get("AssemblyAI-Version", DEFAULT_API_VERSION)
+        )
+        session = Session(identity, parameters, model, now_ms)
+        stream = self._channel.open(model.backend, session_id)
+        connection = Connection(client, session, stream, self._clock)
+        return OpenSession(session, connection, now_ms, request.headers.get("User-Agent", ""))
+
+    async def _refuse(self, client: ServerConnection, error: AppError) -> None:
+        if isinstance(error, ClientError | UpstreamError):
+            code, text = int(error.close_code), str(error)
+        else:
+            code, text = int(UpstreamError.close_code), str(Text.SERVER_FAILURE)
+        self._log.info("session refused", close_code=code, reason=type(error).__name__)
+        with suppress(ConnectionClosed):
+            await client.send(Error(error_code=code, error=text).encode())
+        await client.close(code, close_reason(text))
+
+    def _takes_sessions(self) -> bool:
+        serving = self._gate.verdict(self._clock.monotonic_ms()) is Verdict.SERVING
+        return serving and not self._state.stopping
+
+    def _health(self) -> Health:
+        return Health(
+            program=GATEWAY,
+            pid=os.getpid(),
+            ready=self._takes_sessions(),
+            port=self._settings.wss_port,
+            detail="" if self._takes_sessions() else f"license state {self._gate.proxy_state}",
+            facts={
+                "sessions": len(self._state.sessions),
+                "license_state": self._gate.proxy_state,
+                "models": list(self._state.deployment.serving),
+                "draining": list(self._state.deployment.draining),
+                "strict_models": self._settings.strict_models,
+            },
+        )
+
+    def _read_deployment(self) -> Deployment:
+        if self._settings.supported_deployments is not None:
+            return Deployment(None, self._settings.supported_deployments)
+        return read_deployment(self._settings.run_dir)
+
+    async def _admin_sessions(self, _request: web.Request) -> web.StreamResponse:
+        now_ms = self._clock.monotonic_ms()
+        return json_response(
+            [
+                {
+                    "session_id": session_id,
+                    "model": opened.session.model.backend,
+                    "speech_model": opened.session.model.name,
+                    "state": opened.session.state.value,
+                    "age_s": round((now_ms - opened.started_ms) / 1000, 1),
+                    "audio_s": round(opened.session.received_audio_ms / 1000, 1),
+                    "turns": opened.session.finished_turns,
+                    "user_agent": opened.user_agent,
+                }
+                for session_id, opened in self._state.sessions.items()
+            ]
+        )
+
+    async def _admin_reload(self, _request: web.Request) -> web.StreamResponse:
+        self._state.deployment = self._read_deployment()
+        self._log.info(
+            "deployment read",
+            serving=list(self._state.deployment.serving),
+            draining=list(self._state.deployment.draining),
+        )
+        return json_response(self._state.deployment)
+
+    async def _admin_drain(self, request: web.Request) -> web.StreamResponse:
+        try:
+            wanted = msgspec.json.decode(await request.read(), type=DrainRequest)
+        except msgspec.DecodeError as error:
+            return json_response({"error": str(error)}, 400)
+        chosen = [opened for opened in self._state.sessions.values() if opened.session.model.backend in wanted.models]
+        self._log.info("draining sessions", models=list(wanted.models), limit_s=wanted.limit_s, sessions=len(chosen))
+        await asyncio.gather(*(opened.connection.drain(wanted.limit_s) for opened in chosen))
+        return json_response({"sessions": len(chosen)})
+
+    async def _watch_license(self) -> int:
+        """Poll the proxy until the license fails; return the exit code."""
+        timeout = aiohttp.ClientTimeout(total=LICENSE_REQUEST_LIMIT_S)
+        url = f"{self._settings.license_url}/v1/status"
+        async with aiohttp.ClientSession(timeout=timeout) as client:
+            while True:
+                before = self._gate.proxy_state
+                try:
+                    async with client.get(url) as response:
+                        response.raise_for_status()
+                        state = (await response.json()).get("state")
+                        self._gate.receive_state(str(state), self._clock.monotonic_ms())
+                except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
+                    self._gate.receive_silence()
+                verdict = self._gate.verdict(self._clock.monotonic_ms())
+                if self._gate.proxy_state != before:
+                    level = self._log.info if verdict is Verdict.SERVING else self._log.warning
+                    level("license proxy state", state=self._gate.proxy_state, verdict=verdict.value)
+                if verdict is Verdict.FAILED:
+                    return EXIT_LICENSE_FAILED if self._gate.ever_served else self._startup_exit_code()
+                # A first answer is wanted at once: at start the proxy may be a moment behind.
+                pause_s = 0.1 if verdict is Verdict.WAITING else self._settings.license_poll_interval_s
+                await asyncio.sleep(pause_s)
+
+    def _startup_exit_code(self) -> int:
+        return EXIT_LICENSE_FAILED if self._gate.proxy_state == "Failed" else EXIT_NO_LICENSE_PROXY
+
+    async def _stop_failed(self, server: Server) -> None:
+        self._state.stopping = True
+        self._log.error("license failed: ending every session", sessions=len(self._state.sessions))
+        server.close(close_connections=False)
+        failure = LicenseError("license failed")
+        await asyncio.gather(*(opened.connection.fail(failure) for opened in self._state.sessions.values()))
+        await self._sessions_ended(FAREWELL_LIMIT_S)
+
+    async def _stop_in_order(self, server: Server, shutdown: Shutdown) -> None:
+        # The listener goes first: a worker that only answered 503 would still be handed connections.
+        self._state.stopping = True
+        server.close(close_connections=False)
+        limit_s = 0.0 if shutdown.is_orphan else float(self._settings.drain_limit_s)
+        self._log.info("draining", sessions=len(self._state.sessions), limit_s=limit_s)
+        await asyncio.gather(*(opened.connection.drain(limit_s) for opened in list(self._state.sessions.values())))
+        await self._sessions_ended(limit_s + FAREWELL_LIMIT_S)
+
+    async def _sessions_ended(self, limit_s: float) -> None:
+        tasks = [opened.connection.closed() for opened in self._state.sessions.values()]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*tasks), limit_s)
+
+
+def _response(status: http.HTTPStatus, body: str, content_type: str) -> Response:
+    data = body.encode()
+    headers = Headers({"Content-Type": content_type, "Content-Length": str(len(data)), "Connection": "close"})
+    return Response(status.value, status.phrase, headers, data)

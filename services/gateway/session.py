@@ -1,0 +1,434 @@
+"""One v3 session without any I/O: frames, recogniser events and time in, frames and commands out.
+
+::
+
+    CONNECTING --backend ready--> OPEN --Terminate | drain--> DRAINING --all said | limit--> CLOSED
+         |                          |                              |
+         `------ any error ---------+------------------------------+--> FAILED
+
+The shell calls one ``receive_*`` (or ``tick``) at a time, then performs ``take_output()`` in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from protos import asr_v1_pb2 as asr
+from protos.session_v3 import (
+    Begin,
+    ClientMessageType,
+    CloseCode,
+    Configuration,
+    Error,
+    ServerMessage,
+    Termination,
+    Text,
+    close_reason,
+    decode_json,
+)
+from runtime.audio import PcmDecoder, PcmEncoding, duration_ms
+from runtime.errors import AppError, AudioViolation, CapacityError, ClientError, InvalidInput, SessionExpired
+from services.gateway.models import ChosenModel, TurnDefaults, TurnStyle, resolve_turns, turn_defaults
+from services.gateway.parameters import SessionParameters, invalid, parse_configuration_change
+from services.gateway.turns import MessageRules, TurnAssembler
+
+MAX_FRAME_MS = 1_000
+MIN_FRAME_MS = 50
+# Isolated short frames are normal (flushes before Terminate); only a steady stream of them is refused.
+MAX_CONSECUTIVE_SHORT_FRAMES = 40
+MAX_WAITING_AUDIO_MS = 300_000
+READY_LIMIT_MS = 10_000
+# Clients give up 5 s after Terminate, so a backend that makes no progress is not waited for longer.
+DRAIN_STALL_LIMIT_MS = 3_500
+DEFAULT_MAX_SESSION_S = 10_800
+
+
+class State(Enum):
+    """Life of a session."""
+
+    CONNECTING = "connecting"
+    OPEN = "open"
+    DRAINING = "draining"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+ALLOWED = {
+    State.CONNECTING: {State.OPEN, State.FAILED, State.CLOSED},
+    State.OPEN: {State.DRAINING, State.FAILED, State.CLOSED},
+    State.DRAINING: {State.CLOSED, State.FAILED},
+    State.CLOSED: set[State](),
+    State.FAILED: set[State](),
+}
+ENDED = frozenset({State.CLOSED, State.FAILED})
+
+
+@dataclass(frozen=True, slots=True)
+class SendFrame:
+    """Send one text frame to the client."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendUpstream:
+    """Send one request to the recogniser."""
+
+    request: asr.RecognizeRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CloseClient:
+    """Close the WebSocket; nothing follows."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DropUpstream:
+    """Cancel the recogniser's stream."""
+
+
+Output = SendFrame | SendUpstream | CloseClient | DropUpstream
+
+
+@dataclass(frozen=True, slots=True)
+class SessionIdentity:
+    """What a session is known by.
+
+    Attributes:
+        started_wall_s: Unix time of the upgrade, for ``Begin.expires_at``.
+    """
+
+    session_id: str
+    started_wall_s: float
+    api_version: str
+    max_session_s: int = DEFAULT_MAX_SESSION_S
+
+
+class Session:
+    """The protocol of one connection after its upgrade was accepted."""
+
+    def __init__(
+        self, identity: SessionIdentity, parameters: SessionParameters, model: ChosenModel, now_ms: int
+    ) -> None:
+        """Check what only the model decides, and ask for a recogniser.
+
+        Raises:
+            InvalidInput: a parameter does not fit the model.
+        """
+        if model.turn_style is TurnStyle.UNIVERSAL:
+            for name, value in (("mode", parameters.mode), ("prompt", parameters.prompt)):
+                if value:
+                    raise invalid(name, f"'{model.name}' does not accept this parameter")
+        self.identity = identity
+        self.parameters = parameters
+        self.model = model
+        self.state = State.CONNECTING
+        self._asked = parameters.turns
+        self._mode = parameters.mode
+        self._assembler = TurnAssembler(
+            MessageRules(
+                turn_style=model.turn_style,
+                format_turns=parameters.format_turns,
+                include_partial_turns=parameters.include_partial_turns,
+                language_detection=parameters.language_detection,
+            )
+        )
+        self._encoding = PcmEncoding(parameters.encoding)
+        self._decoder = PcmDecoder(self._encoding, parameters.sample_rate_hz)
+        self._started_ms = now_ms
+        self._last_message_ms = now_ms
+        self._received_ms = 0.0
+        self._consumed_ms = 0
+        self._short_frames = 0
+        self._drain_progress_ms: int | None = None
+        self._drain_at_ms: int | None = None
+        self._output: list[Output] = []
+        self._send_upstream(config=self._session_config())
+
+    @property
+    def received_audio_ms(self) -> int:
+        """Audio received so far."""
+        return round(self._received_ms)
+
+    @property
+    def finished_turns(self) -> int:
+        """Turns that ended so far."""
+        return self._assembler.finished_turns
+
+    @property
+    def ended(self) -> bool:
+        """Nothing will be sent any more."""
+        return self.state in ENDED
+
+    def take_output(self) -> list[Output]:
+        """Return what is to be done, once."""
+        output, self._output = self._output, []
+        return output
+
+    def next_deadline_ms(self) -> int | None:
+        """Return when ``tick`` must be called at the latest; None when nothing is pending."""
+        if self.ended:
+            return None
+        pending = [self._started_ms + self.identity.max_session_s * 1_000]
+        if self.state is State.CONNECTING:
+            pending.append(self._started_ms + READY_LIMIT_MS)
+        if self.state is State.OPEN and self.parameters.inactivity_timeout_s is not None:
+            pending.append(self._last_message_ms + self.parameters.inactivity_timeout_s * 1_000)
+        if self._drain_at_ms is not None and self.state is State.OPEN:
+            pending.append(self._drain_at_ms)
+        if self._drain_progress_ms is not None:
+            pending.append(self._drain_progress_ms + DRAIN_STALL_LIMIT_MS)
+        return min(pending)
+
+    def receive_audio(self, data: bytes, now_ms: int) -> None:
+        """Take one binary frame."""
+        if self.state is not State.OPEN or not data:
+            return
+        self._last_message_ms = now_ms
+        try:
+            self._check_frame(duration_ms(len(data), self._encoding, self.parameters.sample_rate_hz))
+        except ClientError as error:
+            self.fail(error)
+            return
+        pcm = self._decoder.decode(data)
+        if pcm:
+            self._send_upstream(audio=pcm)
+
+    def receive_text(self, text: str, now_ms: int) -> None:
+        """Take one text frame."""
+        if self.state is not State.OPEN:
+            return
+        self._last_message_ms = now_ms
+        try:
+            self._obey(_decode_message(text), now_ms)
+        except ClientError as error:
+            self.fail(error)
+
+    def receive_recognition(self, response: asr.RecognizeResponse, now_ms: int) -> None:
+        """Take one event of the recogniser."""
+        if self.ended:
+            return
+        kind = response.WhichOneof("response")
+        if self.state is State.DRAINING:
+            self._drain_progress_ms = now_ms
+        if kind == "ready":
+            self._begin(response.ready)
+        elif kind == "error":
+            self.fail(AppError(response.error.code), CloseCode.SERVER_FAILURE)
+        elif kind == "statistics":
+            if self.state is State.DRAINING:
+                self._terminate(now_ms)
+            else:
+                self.fail(AppError("the recogniser ended early"), CloseCode.SERVER_FAILURE)
+        else:
+            if kind == "speech_activity":
+                self._consumed_ms = response.speech_activity.audio_ms
+            for message in self._assembler.receive(response):
+                self._send(message)
+
+    def receive_upstream_failure(self, error: AppError, now_ms: int) -> None:
+        """Take the end of the recogniser's stream; an error unless everything was said."""
+        if self.ended:
+            return
+        if self.state is State.DRAINING:
+            self._terminate(now_ms)
+        elif isinstance(error, CapacityError):
+            self.fail(error, CloseCode.CAPACITY)
+        else:
+            self.fail(error, CloseCode.SERVER_FAILURE)
+
+    def receive_disconnect(self) -> None:
+        """Take the loss of the client: free the recogniser."""
+        if not self.ended:
+            self._output.append(DropUpstream())
+            self._move(State.CLOSED)
+
+    def drain(self, limit_ms: int, now_ms: int) -> None:
+        """Let the session run on for a while, then end it in order, as if the client had."""
+        at_ms = now_ms + limit_ms
+        self._drain_at_ms = at_ms if self._drain_at_ms is None else min(at_ms, self._drain_at_ms)
+        self.tick(now_ms)
+
+    def tick(self, now_ms: int) -> None:
+        """Act on time that passed."""
+        if self.ended:
+            return
+        timeout_s = self.parameters.inactivity_timeout_s
+        if now_ms >= self._started_ms + self.identity.max_session_s * 1_000:
+            self.fail(SessionExpired(Text.EXPIRED))
+        elif self.state is State.CONNECTING and now_ms >= self._started_ms + READY_LIMIT_MS:
+            self.fail(AppError("no recogniser answered"), CloseCode.SERVER_FAILURE)
+        elif self.state is State.DRAINING and self._drain_progress_ms is not None:
+            if now_ms >= self._drain_progress_ms + DRAIN_STALL_LIMIT_MS:
+                self._output.append(DropUpstream())
+                self._terminate(now_ms)
+        elif self.state is State.OPEN and self._drain_at_ms is not None and now_ms >= self._drain_at_ms:
+            self._finish(now_ms)
+        elif self.state is State.OPEN and timeout_s is not None and now_ms >= self._last_message_ms + timeout_s * 1_000:
+            self.fail(
+                InvalidInput(f"Session terminated due to inactivity: No messages received for {timeout_s} seconds")
+            )
+
+    def fail(self, error: AppError, code: CloseCode | None = None) -> None:
+        """End with an Error frame; client errors say what was wrong, others stay vague to the peer."""
+        if self.ended:
+            return
+        if isinstance(error, ClientError):
+            close_code, text = int(error.close_code), str(error)
+        elif isinstance(error, CapacityError):
+            close_code, text = int(CloseCode.CAPACITY), str(Text.TOO_MANY_SESSIONS)
+        else:
+            close_code, text = int(code or CloseCode.SERVER_FAILURE), str(Text.SERVER_FAILURE)
+        self._send(Error(error_code=close_code, error=text))
+        self._output.append(DropUpstream())
+        self._output.append(CloseClient(close_code, close_reason(text)))
+        self._move(State.FAILED)
+
+    def _begin(self, ready: asr.Ready) -> None:
+        if self.state is not State.CONNECTING:
+            return
+        self._assembler.rules = replace(self._assembler.rules, punctuates=ready.punctuates)
+        pro = self.model.turn_style is TurnStyle.PRO
+        self._send(
+            Begin(
+                id=self.identity.session_id,
+                expires_at=int(self.identity.started_wall_s) + self.identity.max_session_s,
+                configuration=Configuration(
+                    model=self.model.name,
+                    mode=(self._mode or "balanced") if pro else None,
+                    api_version=self.identity.api_version,
+                    domain=self.parameters.domain,
+                ),
+            )
+        )
+        self._move(State.OPEN)
+
+    def _check_frame(self, frame_ms: float) -> None:
+        if frame_ms > MAX_FRAME_MS or self._short_frames >= MAX_CONSECUTIVE_SHORT_FRAMES:
+            raise AudioViolation(
+                f"Input Duration Error: Input Duration Violation: {frame_ms:.1f} ms. "
+                f"Expected between {MIN_FRAME_MS} and {MAX_FRAME_MS} ms"
+            )
+        self._short_frames = self._short_frames + 1 if frame_ms < MIN_FRAME_MS else 0
+        self._received_ms += frame_ms
+        waiting_ms = self._received_ms - self._consumed_ms
+        if waiting_ms > MAX_WAITING_AUDIO_MS:
+            raise AudioViolation(
+                f"Audio Transmission Rate Exceeded: {waiting_ms / 1000:.0f} sec. of audio are waiting, "
+                f"at most {MAX_WAITING_AUDIO_MS // 1000} sec. are kept"
+            )
+
+    def _obey(self, message: dict[str, Any], now_ms: int) -> None:
+        match message["type"]:
+            case ClientMessageType.TERMINATE:
+                self._finish(now_ms)
+            case ClientMessageType.FORCE_ENDPOINT:
+                self._send_upstream(force_endpoint=asr.ForceEndpoint())
+            case ClientMessageType.KEEP_ALIVE:
+                pass
+            case ClientMessageType.UPDATE_CONFIGURATION:
+                self._update(message)
+            case unknown:
+                raise InvalidInput(f"User Input Validation Error: Invalid Message Type: {unknown}")
+
+    def _update(self, message: dict[str, Any]) -> None:
+        change = parse_configuration_change(message)
+        pro = self.model.turn_style is TurnStyle.PRO
+        if pro and change.mode is not None:
+            # A new preset replaces what earlier messages asked for.
+            self._mode, self._asked = change.mode, change.turns
+        else:
+            self._asked = self._asked.merged(change.turns)
+        if change.format_turns is not None:
+            self._assembler.rules = replace(self._assembler.rules, format_turns=change.format_turns)
+        update = asr.SessionUpdate(turn_detection=_turn_detection(self._turns()))
+        if change.keyterms is not None:
+            update.keyterms.keyterms.extend(change.keyterms)
+            update.keyterms.SetInParent()
+        if pro:
+            if change.prompt is not None:
+                update.prompt = change.prompt
+            if change.agent_context is not None:
+                update.agent_context = change.agent_context
+            if change.language_codes is not None:
+                update.language_codes.language_codes.extend(change.language_codes)
+                update.language_codes.SetInParent()
+            if change.mode is not None:
+                update.mode = change.mode
+        self._send_upstream(update=update)
+
+    def _finish(self, now_ms: int) -> None:
+        tail = self._decoder.flush()
+        if tail:
+            self._send_upstream(audio=tail)
+        self._send_upstream(finish=asr.Finish())
+        self._drain_progress_ms = now_ms
+        self._move(State.DRAINING)
+
+    def _terminate(self, now_ms: int) -> None:
+        self._send(
+            Termination(
+                audio_duration_seconds=round(self._received_ms / 1000),
+                session_duration_seconds=round((now_ms - self._started_ms) / 1000),
+            )
+        )
+        self._output.append(CloseClient(CloseCode.NORMAL, Text.SESSION_ENDED))
+        self._move(State.CLOSED)
+
+    def _turns(self) -> TurnDefaults:
+        return resolve_turns(turn_defaults(self.model, self._mode), self._asked)
+
+    def _session_config(self) -> asr.SessionConfig:
+        parameters = self.parameters
+        pro = self.model.turn_style is TurnStyle.PRO
+        return asr.SessionConfig(
+            session_id=self.identity.session_id,
+            model=self.model.backend,
+            turn_style=asr.TURN_STYLE_PRO if pro else asr.TURN_STYLE_UNIVERSAL,
+            turn_detection=_turn_detection(self._turns()),
+            biasing=asr.Biasing(
+                keyterms=parameters.keyterms, prompt=parameters.prompt, agent_context=parameters.agent_context
+            ),
+            language_codes=parameters.language_codes,
+            language_detection=parameters.language_detection,
+            domain=parameters.domain or "",
+            mode=self._mode or "",
+        )
+
+    def _send(self, message: ServerMessage) -> None:
+        self._output.append(SendFrame(message.encode()))
+
+    def _send_upstream(self, **request: Any) -> None:
+        self._output.append(SendUpstream(asr.RecognizeRequest(**request)))
+
+    def _move(self, new: State) -> None:
+        assert new in ALLOWED[self.state], f"{self.state} -> {new}"
+        self.state = new
+
+
+def _decode_message(text: str) -> dict[str, Any]:
+    try:
+        message = decode_json(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidInput(f"User Input Validation Error: Invalid JSON: {error}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise InvalidInput(f"User Input Validation Error: Invalid Message: {text[:200]}")
+    return message
+
+
+def _turn_detection(turns: TurnDefaults) -> asr.TurnDetection:
+    return asr.TurnDetection(
+        vad_threshold=turns.vad_threshold,
+        end_of_turn_confidence_threshold=turns.end_of_turn_confidence_threshold,
+        min_turn_silence_ms=turns.min_turn_silence_ms,
+        max_turn_silence_ms=turns.max_turn_silence_ms,
+        interruption_delay_ms=turns.interruption_delay_ms,
+        continuous_partials=turns.continuous_partials,
+    )
