@@ -1,0 +1,1 @@
+"""Commands of aai-console: one module each, offering ``add_parser``."""
