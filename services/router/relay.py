@@ -12,7 +12,7 @@ from grpc_health.v1.health import aio as health_aio  # type: ignore[attr-defined
 from runtime.logs import get_logger
 from services.router.table import ROUTING_HEADER, Refusal, RoutingTable
 
-HEALTH_PREFIX = "/grpc.health.v1.Health/"
+HEALTH_SERVICE = "grpc.health.v1.Health"
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -45,7 +45,7 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         method = details.method
         headers = dict(details.invocation_metadata or ())
         header = headers.get(ROUTING_HEADER)
-        if method.startswith(HEALTH_PREFIX) and header is None:
+        if method.startswith(f"/{HEALTH_SERVICE}/") and header is None:
             return None
         target = self.table.route(str(header) if header is not None else None)
 
@@ -56,6 +56,11 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
                 await self._relay(method, target, requests, context)
 
         return grpc.stream_stream_rpc_method_handler(relay, _as_is, _as_is)
+
+    def connect(self) -> None:
+        """Dial every backend of the table now, so that the first stream need not wait."""
+        for target in self.table.backends.values():
+            self._channel(target).get_state(try_to_connect=True)
 
     async def close(self) -> None:
         """Close every connection to a backend."""
@@ -77,7 +82,7 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
             async for response in call:
                 await context.write(response)
             trailing = await call.trailing_metadata()
-            context.set_trailing_metadata(tuple(trailing or ()))  # type: ignore[arg-type]
+            context.set_trailing_metadata(tuple(trailing or ()))
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 self._log.warning("backend unavailable", target=target, cause=error.details())
@@ -94,8 +99,19 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         return channel
 
 
-async def own_health() -> health_aio.HealthServicer:
-    """Return the health service of the router itself."""
+async def own_health() -> grpc.GenericRpcHandler:  # type: ignore[type-arg]
+    """Return the router's own health service, as a handler to stand behind the relay.
+
+    Registered the usual way it would stand before the relay and hide the health of the backends.
+    """
     servicer = health_aio.HealthServicer()
     await servicer.set("", health_pb2.HealthCheckResponse.SERVING)
-    return servicer
+    request = health_pb2.HealthCheckRequest.FromString
+    response = health_pb2.HealthCheckResponse.SerializeToString
+    return grpc.method_handlers_generic_handler(
+        HEALTH_SERVICE,
+        {
+            "Check": grpc.unary_unary_rpc_method_handler(servicer.Check, request, response),
+            "Watch": grpc.unary_stream_rpc_method_handler(servicer.Watch, request, response),
+        },
+    )

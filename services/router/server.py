@@ -6,7 +6,6 @@ import os
 
 import grpc
 from aiohttp import web
-from grpc_health.v1 import health_pb2_grpc
 
 from runtime.catalog import ASR_SERVERS, ROUTER
 from runtime.deployment import read_deployment
@@ -52,8 +51,7 @@ class Router:
         """
         await self._admin.start()
         server = grpc.aio.server(options=SERVER_OPTIONS)
-        server.add_generic_rpc_handlers((self._relay,))
-        health_pb2_grpc.add_HealthServicer_to_server(await own_health(), server)
+        server.add_generic_rpc_handlers((self._relay, await own_health()))
         port = self._settings.router_port
         try:
             try:
@@ -63,6 +61,7 @@ class Router:
             if bound != port:
                 raise EnvironmentFault(f"port {port} is taken by another program; free it or set AAI_ROUTER_PORT")
             await server.start()
+            self._relay.connect()
             self._ready = True
             self._log.info("router listening", port=port, models=[str(model) for model in self._relay.table.backends])
             await shutdown.requested.wait()
@@ -79,6 +78,7 @@ class Router:
 
     async def _reload(self, _request: web.Request) -> web.StreamResponse:
         self._relay.table = self._read_table()
+        self._relay.connect()
         backends = {str(model): address for model, address in self._relay.table.backends.items()}
         self._log.info("deployment read", backends=backends)
         return json_response(backends)
