@@ -49,7 +49,7 @@ def read_deployment(run_dir: Path) -> Deployment:
         return msgspec.json.decode(path.read_bytes(), type=Deployment)
     except FileNotFoundError:
         return whole_stack(Stack.UNIVERSAL)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot use {path}: {error}; `aai-console down` and `up` write it anew") from error
 
 

@@ -149,14 +149,15 @@ class HostSettings(BaseModel):
         Raises:
             ConfigError: a bad value, or an ``AAI_*`` name outside the table.
         """
-        given = dict(os.environ if environment is None else environment)
-        home = Path(given["AAI_HOME"]) if given.get("AAI_HOME") else default_home()
-        values = {**read_env_file(home / ENV_FILE_NAME), **given}
-        reject_unknown(values)
-        values["AAI_HOME"] = str(home.expanduser().absolute())
+        given = os.environ if environment is None else environment
+        home = (Path(given["AAI_HOME"]) if given.get("AAI_HOME") else default_home()).expanduser().absolute()
+        file = read_env_file(home / ENV_FILE_NAME)
+        reject_unknown({*file, *given})
         # An empty value means "not set", as in every shell script that exports optional variables.
+        values = {name: value for source in (file, given) for name, value in source.items() if value != ""}
+        values["AAI_HOME"] = str(home)
         known = {row.name for row in rows_of(cls)}
-        chosen = {name: value for name, value in values.items() if name in known and value != ""}
+        chosen = {name: value for name, value in values.items() if name in known}
         try:
             return cls.model_validate(chosen)
         except ValidationError as error:

@@ -53,12 +53,11 @@ class LicenseGate:
         if self._failed:
             return Verdict.FAILED
         if self._last_good_ms is None:
-            waited_ms = now_ms - self._started_ms
-            return Verdict.FAILED if waited_ms > self._startup_limit_ms else Verdict.WAITING
-        if now_ms - self._last_good_ms > self._grace_ms:
-            self._failed = True
-            return Verdict.FAILED
-        return Verdict.SERVING
+            self._failed = now_ms - self._started_ms > self._startup_limit_ms
+            return Verdict.FAILED if self._failed else Verdict.WAITING
+        # While the last answer was good only the next look can tell otherwise, however short the grace.
+        self._failed = self.proxy_state not in SERVING_STATES and now_ms - self._last_good_ms > self._grace_ms
+        return Verdict.FAILED if self._failed else Verdict.SERVING
 
     @property
     def ever_served(self) -> bool:

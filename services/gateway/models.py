@@ -87,9 +87,7 @@ def choose_model(
         listed = ", ".join(f"'{name}'" for name in KNOWN_NAMES[:-1])
         raise invalid("speech_model", f"Input should be {listed} or '{KNOWN_NAMES[-1]}'")
     if speech_model in PRO_NAMES:
-        backend = Model.PRO
-        if not strict and Model.PRO not in (*deployment.serving, *deployment.starting):
-            backend = Model.ENGLISH
+        backend = _pro_backend(deployment, strict=strict)
         return ChosenModel(speech_model, _available(speech_model, backend, deployment), TurnStyle.PRO)
     backend = Model.ENGLISH if speech_model == ENGLISH_NAME else Model.MULTILANG
     return ChosenModel(speech_model, _available(speech_model, backend, deployment), TurnStyle.UNIVERSAL)
@@ -122,6 +120,13 @@ def resolve_turns(defaults: TurnDefaults, asked: TurnOptions) -> TurnDefaults:
 
 def _first(asked: T | None, default: T) -> T:
     return default if asked is None else asked
+
+
+def _pro_backend(deployment: Deployment, *, strict: bool) -> Model:
+    """Return what serves a Pro name: the first that can do so now, else the first that soon will."""
+    candidates = (Model.PRO,) if strict else (Model.PRO, Model.ENGLISH)
+    ready = next((model for model in candidates if model in deployment.serving), None)
+    return ready or (Model.PRO if strict or Model.PRO in deployment.starting else Model.ENGLISH)
 
 
 def _default_model(language: str | None, deployment: Deployment) -> ChosenModel:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import ast
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from protos.session_v3 import Encoding
+from protos.session_v3 import Encoding, decode_json
 from runtime.errors import InvalidInput
 
 DEFAULT_SAMPLE_RATE_HZ = 16_000
@@ -27,6 +26,8 @@ SUPPORTED_ENCODINGS = (Encoding.PCM_S16LE, Encoding.PCM_MULAW)
 
 # Parameters that promise to protect someone: ignoring one silently would break that promise.
 PROTECTIVE_SWITCHES = ("redact_pii", "filter_profanity")
+# The others can only be set when connecting, and are ignored afterwards.
+CHANGEABLE_PROTECTIVE_SWITCHES = ("filter_profanity",)
 
 T = TypeVar("T")
 
@@ -127,6 +128,7 @@ def parse_configuration_change(message: Mapping[str, Any]) -> ConfigurationChang
         InvalidInput: a member has a bad value.
     """
     reader = _Reader({name: value for name, value in message.items() if value is not None})
+    _refuse_protective_switches(reader, CHANGEABLE_PROTECTIVE_SWITCHES)
     return ConfigurationChange(
         turns=_turn_options(reader),
         format_turns=reader.get("format_turns", _boolean),
@@ -175,10 +177,14 @@ def _turn_options(reader: _Reader) -> TurnOptions:
     )
 
 
-def _refuse_unkept_promises(reader: _Reader) -> None:
-    for name in PROTECTIVE_SWITCHES:
+def _refuse_protective_switches(reader: _Reader, names: Sequence[str]) -> None:
+    for name in names:
         if reader.get(name, _boolean):
             raise invalid(name, "this server cannot do this, and does not pretend to")
+
+
+def _refuse_unkept_promises(reader: _Reader) -> None:
+    _refuse_protective_switches(reader, PROTECTIVE_SWITCHES)
     if reader.get("webhook_url", _text):
         raise invalid("webhook_url", "transcripts do not leave this host")
 
@@ -229,7 +235,7 @@ def _fraction(value: Any) -> float:
         raise ValueError("Input should be a valid number")
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # an integer of JSON may be too long for a float
         raise ValueError("Input should be a valid number, unable to parse string as a number") from None
     if not number >= 0:  # also refuses NaN
         raise ValueError("Input should be greater than or equal to 0")
@@ -289,15 +295,30 @@ def _strings(value: Any) -> tuple[str, ...]:
     """Accept a JSON array, or the Python list that old SDK releases sent."""
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except ValueError:
-            try:
-                value = ast.literal_eval(value)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
-                raise ValueError("Input should be a JSON array of strings") from None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            value = decode_json(value)
+        except (ValueError, RecursionError):
+            value = _python_literal(value)
+    if not isinstance(value, list) or not all(_is_text(item) for item in value):
         raise ValueError("Input should be a JSON array of strings")
     return tuple(value)
+
+
+def _python_literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return None
+
+
+def _is_text(item: object) -> bool:
+    """Say whether an item is a string that UTF-8, and so every wire behind us, can carry."""
+    if not isinstance(item, str):
+        return False
+    try:
+        item.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, written as an escape
+        return False
+    return True
 
 
 def _keyterms(value: Any) -> tuple[str, ...]:

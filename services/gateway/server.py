@@ -114,6 +114,7 @@ class Gateway:
             EnvironmentFault: the port is taken.
         """
         await self._admin.start()
+        self._channel.connect()
         watch = asyncio.create_task(self._watch_license())
         stop = asyncio.create_task(shutdown.requested.wait())
         server = await self._listen()

@@ -41,10 +41,12 @@ MIN_FRAME_MS = 50
 # Isolated short frames are normal (flushes before Terminate); only a steady stream of them is refused.
 MAX_CONSECUTIVE_SHORT_FRAMES = 40
 MAX_WAITING_AUDIO_MS = 300_000
-READY_LIMIT_MS = 10_000
+READY_LIMIT_MS = 5_000
 # Clients give up 5 s after Terminate, so a backend that makes no progress is not waited for longer.
 DRAIN_STALL_LIMIT_MS = 3_500
 DEFAULT_MAX_SESSION_S = 10_800
+# How much of a refused message its error repeats.
+ECHO_MAX_CHARACTERS = 200
 
 
 class State(Enum):
@@ -143,6 +145,7 @@ class Session:
         self._encoding = PcmEncoding(parameters.encoding)
         self._decoder = PcmDecoder(self._encoding, parameters.sample_rate_hz)
         self._started_ms = now_ms
+        self._begun_ms = now_ms
         self._last_message_ms = now_ms
         self._received_ms = 0.0
         self._consumed_ms = 0
@@ -219,7 +222,7 @@ class Session:
         if self.state is State.DRAINING:
             self._drain_progress_ms = now_ms
         if kind == "ready":
-            self._begin(response.ready)
+            self._begin(response.ready, now_ms)
         elif kind == "error":
             self.fail(AppError(response.error.code), CloseCode.SERVER_FAILURE)
         elif kind == "statistics":
@@ -227,6 +230,9 @@ class Session:
                 self._terminate(now_ms)
             else:
                 self.fail(AppError("the recogniser ended early"), CloseCode.SERVER_FAILURE)
+        elif self.state is State.CONNECTING:
+            # Nothing may reach the client before Begin.
+            self.fail(AppError("the recogniser spoke before it was ready"), CloseCode.SERVER_FAILURE)
         else:
             if kind == "speech_activity":
                 self._consumed_ms = response.speech_activity.audio_ms
@@ -291,9 +297,11 @@ class Session:
         self._output.append(CloseClient(close_code, close_reason(text)))
         self._move(State.FAILED)
 
-    def _begin(self, ready: asr.Ready) -> None:
+    def _begin(self, ready: asr.Ready, now_ms: int) -> None:
         if self.state is not State.CONNECTING:
             return
+        self._begun_ms = now_ms
+        self._last_message_ms = now_ms
         self._assembler.rules = replace(self._assembler.rules, punctuates=ready.punctuates)
         pro = self.model.turn_style is TurnStyle.PRO
         self._send(
@@ -311,12 +319,13 @@ class Session:
         self._move(State.OPEN)
 
     def _check_frame(self, frame_ms: float) -> None:
-        if frame_ms > MAX_FRAME_MS or self._short_frames >= MAX_CONSECUTIVE_SHORT_FRAMES:
+        is_short = frame_ms < MIN_FRAME_MS
+        if frame_ms > MAX_FRAME_MS or (is_short and self._short_frames >= MAX_CONSECUTIVE_SHORT_FRAMES):
             raise AudioViolation(
                 f"Input Duration Error: Input Duration Violation: {frame_ms:.1f} ms. "
                 f"Expected between {MIN_FRAME_MS} and {MAX_FRAME_MS} ms"
             )
-        self._short_frames = self._short_frames + 1 if frame_ms < MIN_FRAME_MS else 0
+        self._short_frames = self._short_frames + 1 if is_short else 0
         self._received_ms += frame_ms
         waiting_ms = self._received_ms - self._consumed_ms
         if waiting_ms > MAX_WAITING_AUDIO_MS:
@@ -336,7 +345,7 @@ class Session:
             case ClientMessageType.UPDATE_CONFIGURATION:
                 self._update(message)
             case unknown:
-                raise InvalidInput(f"User Input Validation Error: Invalid Message Type: {unknown}")
+                raise InvalidInput(f"Invalid Message Type: {unknown[:ECHO_MAX_CHARACTERS]}")
 
     def _update(self, message: dict[str, Any]) -> None:
         change = parse_configuration_change(message)
@@ -376,7 +385,7 @@ class Session:
         self._send(
             Termination(
                 audio_duration_seconds=round(self._received_ms / 1000),
-                session_duration_seconds=round((now_ms - self._started_ms) / 1000),
+                session_duration_seconds=round((now_ms - self._begun_ms) / 1000),
             )
         )
         self._output.append(CloseClient(CloseCode.NORMAL, Text.SESSION_ENDED))
@@ -394,9 +403,11 @@ class Session:
             turn_style=asr.TURN_STYLE_PRO if pro else asr.TURN_STYLE_UNIVERSAL,
             turn_detection=_turn_detection(self._turns()),
             biasing=asr.Biasing(
-                keyterms=parameters.keyterms, prompt=parameters.prompt, agent_context=parameters.agent_context
+                keyterms=parameters.keyterms,
+                prompt=parameters.prompt if pro else "",
+                agent_context=parameters.agent_context if pro else "",
             ),
-            language_codes=parameters.language_codes,
+            language_codes=parameters.language_codes if pro else (),
             language_detection=parameters.language_detection,
             domain=parameters.domain or "",
             mode=self._mode or "",
@@ -416,10 +427,10 @@ class Session:
 def _decode_message(text: str) -> dict[str, Any]:
     try:
         message = decode_json(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise InvalidInput(f"User Input Validation Error: Invalid JSON: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise InvalidInput(f"User Input Validation Error: Invalid Message: {text[:200]}")
+        raise InvalidInput(f"Invalid Message: {text[:ECHO_MAX_CHARACTERS]}")
     return message
 
 

@@ -43,6 +43,7 @@ class TurnAssembler:
         self.rules = rules
         self.finished_turns = 0
         self._onset: SpeechStarted | None = None
+        self._announced = False
         self._language: tuple[str, float] | None = None
         self._delivered_words = 0  # words of the open turn that went out in utterances
         self._last_words: Sequence[asr.Word] = ()
@@ -89,15 +90,18 @@ class TurnAssembler:
         if self.rules.turn_style is TurnStyle.PRO or not self.rules.include_partial_turns:
             return []
         words = tuple(_word(word, is_final=word.is_final) for word in self._last_words)
+        utterance = _joined(words[end.first_word : end.end_word])
+        if not utterance:
+            return []
         self._delivered_words = end.end_word
-        code, confidence = self._take_language()
+        code, confidence = self._language_members()
         return [
             Turn(
                 turn_order=end.turn_order,
                 turn_is_formatted=False,
                 end_of_turn=False,
                 transcript=_joined([word for word in words if word.word_is_final]),
-                utterance=_joined(words[end.first_word : end.end_word]),
+                utterance=utterance,
                 end_of_turn_confidence=0.0,
                 words=words,
                 language_code=code,
@@ -115,7 +119,7 @@ class TurnAssembler:
         transcript = _joined(words)
         # An utterance that was already delivered is not sent again with the end of its turn.
         utterance = transcript if pro else _joined(words[self._delivered_words :])
-        code, confidence = self._take_language()
+        code, confidence = self._language_members()
         final = Turn(
             turn_order=end.turn_order,
             turn_is_formatted=formatted,
@@ -130,18 +134,22 @@ class TurnAssembler:
         messages = [*self._take_onset(), final]
         self.finished_turns += 1
         self._onset = None
+        self._announced = False
+        self._language = None
         self._delivered_words = 0
         self._last_words = ()
         return messages
 
     def _take_onset(self) -> list[ServerMessage]:
         """Announce speech once a turn, and only right before its first text (Pro only)."""
-        onset, self._onset = self._onset, None
-        return [onset] if onset is not None and self.rules.turn_style is TurnStyle.PRO else []
+        if self._onset is None or self._announced or self.rules.turn_style is not TurnStyle.PRO:
+            return []
+        self._announced = True
+        return [self._onset]
 
-    def _take_language(self) -> tuple[str | UnsetType, float | UnsetType]:
-        language, self._language = self._language, None
-        return language if language is not None and self.rules.language_detection else (UNSET, UNSET)
+    def _language_members(self) -> tuple[str | UnsetType, float | UnsetType]:
+        """Return the language of the open turn; its utterances and its final all carry it."""
+        return self._language if self._language is not None and self.rules.language_detection else (UNSET, UNSET)
 
 
 def _word(word: asr.Word, *, is_final: bool, text: str | None = None) -> TurnWord:

@@ -39,9 +39,18 @@ class RecognizerChannel:
             self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
         self._stub = asr_v1_pb2_grpc.SpeechRecognitionStub(self._channel)  # type: ignore[no-untyped-call]
 
+    def connect(self) -> None:
+        """Dial the router now, so that the first session need not wait for it."""
+        self._channel.get_state(try_to_connect=True)
+
     def open(self, model: str, session_id: str) -> RecognizerStream:
-        """Start a stream to the backend of a model."""
-        call = self._stub.Recognize(metadata=(("x-model-version", model), ("x-session-id", session_id)))
+        """Start a stream to the backend of a model.
+
+        A router that is just being restarted is waited for; the session's own limit ends the wait.
+        """
+        call = self._stub.Recognize(
+            metadata=(("x-model-version", model), ("x-session-id", session_id)), wait_for_ready=True
+        )
         return RecognizerStream(call)
 
     async def close(self) -> None:

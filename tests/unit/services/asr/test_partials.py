@@ -1,0 +1,90 @@
+"""When hypotheses are told, per turn style."""
+
+from __future__ import annotations
+
+from services.asr.engines.base import TurnDetection, TurnStyle
+from services.asr.partials import PartialCadence
+
+
+def cadence(style: TurnStyle, *, continuous: bool = True, delay_ms: int = 500, min_ms: int = 100) -> PartialCadence:
+    made = PartialCadence(
+        style,
+        TurnDetection(
+            vad_threshold=0.3,
+            end_of_turn_confidence_threshold=0.4,
+            min_turn_silence_ms=min_ms,
+            max_turn_silence_ms=1000,
+            interruption_delay_ms=delay_ms,
+            continuous_partials=continuous,
+        ),
+    )
+    made.begin(0)
+    return made
+
+
+def due_at(made: PartialCadence, until_ms: int, text=lambda at_ms: f"text {at_ms}", silence=lambda _at_ms: 0) -> list[int]:
+    """Return the positions, 10 ms apart, at which a partial was due."""
+    return [at_ms for at_ms in range(10, until_ms, 10) if made.is_due(text(at_ms), at_ms, silence(at_ms))]
+
+
+def test_universal_text_changed_is_told_at_once():
+    """Word by word, and nothing twice."""
+    made = cadence(TurnStyle.UNIVERSAL)
+    assert [made.is_due(text, 10, 0) for text in ("", "a", "a", "a b", "a")] == [False, True, False, True, True]
+
+
+def test_universal_new_turn_same_text_is_told():
+    """A turn starts without a memory of the one before."""
+    made = cadence(TurnStyle.UNIVERSAL)
+    assert made.is_due("yes", 10, 0)
+    made.begin(1000)
+    assert made.is_due("yes", 1010, 0)
+
+
+def test_pro_first_partial_waits_for_the_delay():
+    """interruption_delay and the service's own 256 ms."""
+    assert due_at(cadence(TurnStyle.PRO), 1000) == [760]
+    assert due_at(cadence(TurnStyle.PRO, delay_ms=0), 1000) == [260]
+
+
+def test_pro_first_partial_waits_for_words():
+    """Nothing recognised yet is tried again, not skipped."""
+    assert due_at(cadence(TurnStyle.PRO), 1500, text=lambda at_ms: "" if at_ms < 1200 else "a") == [1200]
+
+
+def test_pro_continuous_partials_come_every_second():
+    """About one a second while the text changes."""
+    assert due_at(cadence(TurnStyle.PRO), 3000) == [760, 1760, 2760]
+
+
+def test_pro_without_continuous_partials_come_every_three_seconds():
+    """The slower cadence."""
+    assert due_at(cadence(TurnStyle.PRO, continuous=False), 7000) == [760, 3760, 6760]
+
+
+def test_pro_unchanged_text_is_not_repeated():
+    """The interval alone is no reason."""
+    assert due_at(cadence(TurnStyle.PRO), 5000, text=lambda _at_ms: "same") == [760]
+
+
+def test_pro_silence_is_told_once():
+    """One partial when the silence reaches min_turn_silence, the next only after more speech."""
+    silence = {at_ms: max(0, at_ms - 1000) for at_ms in range(1500)}
+    silence |= {at_ms: 0 for at_ms in range(1500, 1600)}
+    silence |= {at_ms: at_ms - 1600 for at_ms in range(1600, 2500)}
+    assert due_at(cadence(TurnStyle.PRO), 2500, lambda _at_ms: "same", silence.__getitem__) == [760, 1100, 1700]
+
+
+def test_configure_changes_the_open_turn():
+    """New delays count at once."""
+    made = cadence(TurnStyle.PRO)
+    made.configure(
+        TurnDetection(
+            vad_threshold=0.3,
+            end_of_turn_confidence_threshold=0.4,
+            min_turn_silence_ms=100,
+            max_turn_silence_ms=1000,
+            interruption_delay_ms=0,
+        )
+    )
+    assert due_at(made, 500) == [260]
