@@ -1,0 +1,17 @@
+"""The program aai-console."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from tui.cli import run_command
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end with its exit code."""
+    sys.exit(run_command(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
