@@ -16,12 +16,14 @@ from services.gateway.upstream import RecognizerStream
 
 # A client that reads nothing for this long is not coming back.
 SEND_LIMIT_S = 10.0
+# 300 s of audio in the shortest frames are 6,000 requests; a flood of control messages stops being read here.
+MAX_WAITING_REQUESTS = 16_384
 
 
 class Connection:
     """Tasks of one session: client reader, recogniser reader, recogniser writer, timer.
 
-    Waiting audio is bounded by the session's 300 s rule, so the queue to the recogniser needs no own bound.
+    Waiting audio is bounded by the session's 300 s rule; above MAX_WAITING_REQUESTS the client is not read.
     """
 
     def __init__(self, socket: ServerConnection, session: Session, stream: RecognizerStream, clock: Clock) -> None:
@@ -34,7 +36,10 @@ class Connection:
         self._output_lock = asyncio.Lock()
         self._ended = asyncio.Event()
         self._begun = asyncio.Event()
-        self._deadline_changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._deadline_moved_up = asyncio.Event()
+        self._awaited_deadline_ms: int | None = None
 
     async def run(self) -> None:
         """Serve until the session has ended."""
@@ -76,7 +81,7 @@ class Connection:
 
     async def _read_client(self) -> None:
         # Frames sent before Begin stay in the socket's queue until the backend is there to take them.
-        await self._begun.wait()
+        await self._until_begun_or_gone()
         try:
             async for message in self._socket:
                 now_ms = self._clock.monotonic_ms()
@@ -85,10 +90,19 @@ class Connection:
                 else:
                     self._session.receive_text(message, now_ms)
                 await self._flush()
+                await self._room.wait()
         except ConnectionClosed:
             pass  # told below, as every end of the stream is
         self._session.receive_disconnect()
         await self._flush()
+
+    async def _until_begun_or_gone(self) -> None:
+        waits = {asyncio.create_task(self._begun.wait()), asyncio.create_task(self._socket.wait_closed())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
 
     async def _read_recognizer(self) -> None:
         failure: AppError = UpstreamError("the recogniser closed the stream")
@@ -98,23 +112,27 @@ class Connection:
                 await self._flush()
         except AppError as error:
             failure = error
-        self._session.receive_upstream_failure(failure, self._clock.monotonic_ms())
+        self._session.receive_upstream_failure(failure)
         await self._flush()
 
     async def _write_recognizer(self) -> None:
         while True:
             request = await self._requests.get()
+            if self._requests.qsize() < MAX_WAITING_REQUESTS:
+                self._room.set()
             try:
                 await self._stream.send(request)
             except UpstreamError:
+                self._room.set()
                 return  # the reader reports the cause
 
     async def _keep_time(self) -> None:
         while (deadline_ms := self._session.next_deadline_ms()) is not None:
-            self._deadline_changed.clear()
+            self._deadline_moved_up.clear()
+            self._awaited_deadline_ms = deadline_ms
             wait_s = max(deadline_ms - self._clock.monotonic_ms(), 0) / 1000
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._deadline_changed.wait(), wait_s)
+                await asyncio.wait_for(self._deadline_moved_up.wait(), wait_s)
             self._session.tick(self._clock.monotonic_ms())
             await self._flush()
 
@@ -128,11 +146,15 @@ class Connection:
                         self._begun.set()
                     case SendUpstream(request):
                         self._requests.put_nowait(request)
+                        if self._requests.qsize() >= MAX_WAITING_REQUESTS:
+                            self._room.clear()
                     case CloseClient(code, reason):
                         await self._close(code, reason)
                     case DropUpstream():
                         self._stream.cancel()
-            self._deadline_changed.set()
+            deadline_ms = self._session.next_deadline_ms()
+            if deadline_ms is not None and deadline_ms < (self._awaited_deadline_ms or 0):
+                self._deadline_moved_up.set()
             if self._session.ended:
                 self._ended.set()
 

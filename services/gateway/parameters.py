@@ -19,6 +19,8 @@ MIN_TURN_SILENCE_RANGE_MS = (50, 10_000)
 KEYTERMS_MAX_ITEMS = 100
 KEYTERM_MAX_CHARACTERS = 50
 PROMPT_MAX_CHARACTERS = 1_750
+# A query string is never longer; parsing Python text of any length would hold the event loop.
+PYTHON_LIST_MAX_CHARACTERS = 8_192
 INACTIVITY_RANGE_S = (5, 3_600)
 
 # Decoders for these come with the codec work; PCM needs none.
@@ -213,7 +215,8 @@ def _integer(value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     text = value.strip() if isinstance(value, str) else ""
-    if len(text) <= 18 and text.removeprefix("-").removeprefix("+").isdecimal() and text.isascii():
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if len(text) <= 18 and digits.isdecimal() and digits.isascii():
         return int(text)
     raise ValueError("Input should be a valid integer, unable to parse string as an integer")
 
@@ -297,7 +300,7 @@ def _strings(value: Any) -> tuple[str, ...]:
         try:
             value = decode_json(value)
         except (ValueError, RecursionError):
-            value = _python_literal(value)
+            value = _python_literal(value) if len(value) <= PYTHON_LIST_MAX_CHARACTERS else None
     if not isinstance(value, list) or not all(_is_text(item) for item in value):
         raise ValueError("Input should be a JSON array of strings")
     return tuple(value)

@@ -239,16 +239,12 @@ class Session:
             for message in self._assembler.receive(response):
                 self._send(message)
 
-    def receive_upstream_failure(self, error: AppError, now_ms: int) -> None:
+    def receive_upstream_failure(self, error: AppError) -> None:
         """Take the end of the recogniser's stream; an error unless everything was said."""
         if self.ended:
             return
-        if self.state is State.DRAINING:
-            self._terminate(now_ms)
-        elif isinstance(error, CapacityError):
-            self.fail(error, CloseCode.CAPACITY)
-        else:
-            self.fail(error, CloseCode.SERVER_FAILURE)
+        # Also while draining: a Termination would say that everything was transcribed.
+        self.fail(error, CloseCode.CAPACITY if isinstance(error, CapacityError) else CloseCode.SERVER_FAILURE)
 
     def receive_disconnect(self) -> None:
         """Take the loss of the client: free the recogniser."""

@@ -27,11 +27,8 @@ def _pane(console: Console) -> LogPane:
 
 async def _choose(console: Console, name: str) -> None:
     table = console.app.screen.query_one(ServiceTable)
-    for _ in range(table.row_count):
-        if table.selected is not None and table.selected.name == name:
-            return
-        await console.press("down")
-    raise AssertionError(f"no row {name}")
+    table.move_cursor(row=table.get_row_index(name))
+    await console.until(lambda: table.selected is not None and table.selected.name == name, name)
 
 
 async def test_overview_at_80x24_shows_services_license_machine_sessions_log_and_keys() -> None:
@@ -428,3 +425,23 @@ async def test_tab_reaches_table_sessions_and_log_in_reading_order() -> None:
             reached.append(console.app.focused.id)
             await console.press("tab")
     assert reached == ["services", "sessions", "log"]
+
+
+async def test_arrow_and_letter_keys_move_the_selection() -> None:
+    """Down and j go down, k goes up."""
+    async with open_console(ScriptedHost(universal_host())) as console:
+        await console.press("down", "j", "j", "k")
+        assert ">  streaming-api-01" in console.text()
+
+
+async def test_selected_service_says_what_is_known_about_it_at_80_columns() -> None:
+    """A degraded engine is visible without a wide terminal."""
+    async with open_console(ScriptedHost(universal_host())) as console:
+        await _choose(console, "streaming-asr-english")
+        await console.shows("embedded engine, English only")
+
+
+async def test_operation_of_another_program_is_shown() -> None:
+    """A switch begun in a shell is visible here."""
+    async with open_console(ScriptedHost(replace(universal_host(), elsewhere="switch u3pro"))) as console:
+        await console.shows("op switch u3pro")

@@ -25,6 +25,7 @@ FRAME_MS = 20
 
 
 def detection(threshold: float = 0.4, min_ms: int = 400, max_ms: int = 1280) -> TurnDetection:
+    """Return thresholds, the protocol's defaults where nothing is said."""
     return TurnDetection(
         vad_threshold=0.4,
         end_of_turn_confidence_threshold=threshold,

@@ -7,6 +7,7 @@ from services.asr.partials import PartialCadence
 
 
 def cadence(style: TurnStyle, *, continuous: bool = True, delay_ms: int = 500, min_ms: int = 100) -> PartialCadence:
+    """Return a cadence at the start of a turn."""
     made = PartialCadence(
         style,
         TurnDetection(
@@ -22,7 +23,9 @@ def cadence(style: TurnStyle, *, continuous: bool = True, delay_ms: int = 500, m
     return made
 
 
-def due_at(made: PartialCadence, until_ms: int, text=lambda at_ms: f"text {at_ms}", silence=lambda _at_ms: 0) -> list[int]:
+def due_at(
+    made: PartialCadence, until_ms: int, text=lambda at_ms: f"text {at_ms}", silence=lambda _at_ms: 0
+) -> list[int]:
     """Return the positions, 10 ms apart, at which a partial was due."""
     return [at_ms for at_ms in range(10, until_ms, 10) if made.is_due(text(at_ms), at_ms, silence(at_ms))]
 
@@ -70,7 +73,7 @@ def test_pro_unchanged_text_is_not_repeated():
 def test_pro_silence_is_told_once():
     """One partial when the silence reaches min_turn_silence, the next only after more speech."""
     silence = {at_ms: max(0, at_ms - 1000) for at_ms in range(1500)}
-    silence |= {at_ms: 0 for at_ms in range(1500, 1600)}
+    silence |= dict.fromkeys(range(1500, 1600), 0)
     silence |= {at_ms: at_ms - 1600 for at_ms in range(1600, 2500)}
     assert due_at(cadence(TurnStyle.PRO), 2500, lambda _at_ms: "same", silence.__getitem__) == [760, 1100, 1700]
 

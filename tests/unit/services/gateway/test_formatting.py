@@ -20,7 +20,6 @@ from services.gateway.formatting import sentence_case
         ("really?", "Really?"),
         ("stop!", "Stop!"),
         ("done.", "Done."),
-        ("'tis so", "'tis so."),
     ],
 )
 def test_sentence_case_words_become_a_sentence(spoken: str, written: str) -> None:

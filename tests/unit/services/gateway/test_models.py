@@ -28,15 +28,17 @@ TO_U3PRO = Deployment(Stack.U3PRO, (), draining=(Model.ENGLISH, Model.MULTILANG)
 TO_UNIVERSAL = Deployment(Stack.UNIVERSAL, (), draining=(Model.PRO,), starting=(Model.ENGLISH, Model.MULTILANG))
 
 
-def chosen(name: str | None, deployment: Deployment, language: str | None = None, strict: bool = False) -> ChosenModel:
+def chosen(
+    name: str | None, deployment: Deployment, language: str | None = None, *, strict: bool = False
+) -> ChosenModel:
     """Resolve a request on a host."""
     return choose_model(name, language, deployment, strict=strict)
 
 
-def refusal(name: str | None, deployment: Deployment, language: str | None = None, strict: bool = False) -> str:
+def refusal(name: str | None, deployment: Deployment, language: str | None = None, *, strict: bool = False) -> str:
     """Return the text a request is refused with."""
     with pytest.raises(InvalidInput) as caught:
-        chosen(name, deployment, language, strict)
+        chosen(name, deployment, language, strict=strict)
     return str(caught.value)
 
 

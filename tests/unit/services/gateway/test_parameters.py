@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -106,8 +107,9 @@ def test_sample_rate_within_range_is_accepted(rate: str) -> None:
         ("96001", "Value error, sample_rate must be at most 96,000 Hz"),
         ("16000.0", "Input should be a valid integer, unable to parse string as an integer"),
         ("16k", "Input should be a valid integer, unable to parse string as an integer"),
+        ("-+16000", "Input should be a valid integer, unable to parse string as an integer"),
         ("1" * 30, "Input should be a valid integer, unable to parse string as an integer"),
-        ("١٦٠٠٠", "Input should be a valid integer, unable to parse string as an integer"),  # noqa: RUF001
+        ("١٦٠٠٠", "Input should be a valid integer, unable to parse string as an integer"),
     ],
 )
 def test_sample_rate_outside_range_is_refused(rate: str, reason: str) -> None:
@@ -263,7 +265,8 @@ def test_keyterms_longer_than_fifty_characters_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["Kubernetes", "[1]", '{"a":1}', "{[]: 1}", "[" * 8000, "-" * 8000 + "1", "[" + "9" * 5000, '["\\ud800"]', "'\\ud800'"],
+    ["Kubernetes", "[1]", '{"a":1}', "{[]: 1}", "[" * 8000, "-" * 8000 + "1", "[" + "9" * 5000, '["\\ud800"]',
+     "['\\ud800']"],
     ids=["word", "numbers", "object", "unhashable", "deep", "minus", "digits", "surrogate", "python-surrogate"],
 )  # fmt: skip
 def test_keyterms_other_value_is_refused(given: str) -> None:
@@ -330,7 +333,7 @@ def test_pipecat_english_query_is_accepted() -> None:
 
 
 def test_configuration_change_null_and_unknown_members_change_nothing() -> None:
-    """null means unchanged; unknown and connect-time members are ignored."""
+    """Null means unchanged; unknown and connect-time members are ignored."""
     message = {"type": "UpdateConfiguration", "min_turn_silence": None, "x": 1, "sample_rate": 1, "redact_pii": True}
     assert parse_configuration_change(message) == ConfigurationChange()
 
@@ -362,11 +365,17 @@ def test_configuration_change_former_silence_name_is_accepted() -> None:
     assert change.turns == TurnOptions(min_turn_silence_ms=700)
 
 
+def test_configuration_change_whole_number_written_as_float_is_accepted() -> None:
+    """JSON does not tell 900 from 900.0."""
+    assert parse_configuration_change({"min_turn_silence": 900.0}).turns.min_turn_silence_ms == 900
+
+
 @pytest.mark.parametrize(
     ("member", "value"),
     [
         ("min_turn_silence", "soon"), ("min_turn_silence", True), ("max_turn_silence", 0), ("max_turn_silence", 1.5),
-        ("vad_threshold", True), ("vad_threshold", 10**400), ("vad_threshold", [0.5]), ("format_turns", 2),
+        ("vad_threshold", True), pytest.param("vad_threshold", 10**400, id="vad_threshold-long"),
+        ("vad_threshold", [0.5]), ("format_turns", 2),
         ("format_turns", {}), ("keyterms_prompt", [1]), ("keyterms_prompt", {"a": 1}), ("prompt", 7),
         ("agent_context", "x" * 1751), ("language_codes", ["en"] * 11), ("mode", ["balanced"]),
         ("filter_profanity", True),
@@ -394,20 +403,16 @@ hostile_values = st.text() | st.sampled_from(["[" * 3000, "NaN", "1e999", '["\\u
 def test_query_any_text_is_parsed_or_refused(pairs: list[tuple[str, str]]) -> None:
     """No parameters raise anything but InvalidInput."""
     query = "&".join(f"{quote(name)}={quote(value)}" for name, value in pairs)
-    try:
+    with suppress(InvalidInput):
         parse_query(query)
-    except InvalidInput as error:
-        assert str(error).startswith("User Input Validation Error: Invalid '")
 
 
 @given(st.text())
 def test_query_any_raw_text_is_parsed_or_refused(query: str) -> None:
     """Text that is no query at all does no harm either."""
     token_of(query)
-    try:
+    with suppress(InvalidInput):
         parse_query(query)
-    except InvalidInput as error:
-        assert str(error)
 
 
 json_values = st.recursive(
@@ -420,7 +425,5 @@ json_values = st.recursive(
 @given(st.dictionaries(st.sampled_from(NAMES) | st.text(), json_values))
 def test_configuration_change_any_object_is_parsed_or_refused(message: dict[str, Any]) -> None:
     """No JSON object raises anything but InvalidInput."""
-    try:
+    with suppress(InvalidInput):
         parse_configuration_change(message)
-    except InvalidInput as error:
-        assert str(error).startswith("User Input Validation Error: Invalid '")

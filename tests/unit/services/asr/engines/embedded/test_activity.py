@@ -9,10 +9,11 @@ from services.asr.engines.embedded.activity import ActivityReport
 def test_report_is_due_at_whole_seconds():
     """The first frame that reaches a second makes a report due."""
     report = ActivityReport()
-    due = []
-    for start_ms in range(0, 3200, 32):
-        if report.receive(start_ms, start_ms + 32, 0.1, is_speech=False):
-            due.append(report.take(start_ms + 32, 0).audio_ms)
+    due = [
+        report.take(start_ms + 32, 0).audio_ms
+        for start_ms in range(0, 3200, 32)
+        if report.receive(start_ms, start_ms + 32, 0.1, is_speech=False)
+    ]
     assert due == [1024, 2016, 3008]
 
 

@@ -12,13 +12,15 @@ FRAME_MS = 32
 
 
 def frames(signal) -> np.ndarray:
+    """Cut a signal into frames of PCM16."""
     whole = len(signal) // FRAME_SAMPLES * FRAME_SAMPLES
     return np.round(signal[:whole]).astype("<i2").reshape(-1, FRAME_SAMPLES)
 
 
 def opens(signal) -> bool:
+    """Say whether the gate opens on a signal all of whose frames count as speech."""
     gate = SpeechGate(FRAME_SAMPLES)
-    return any([gate.receive(frame, level_db(frame)) for frame in frames(signal)])
+    return any(gate.receive(frame, level_db(frame)) for frame in frames(signal))
 
 
 def voice(seconds: float = 2.0) -> np.ndarray:
