@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from datetime import datetime
-from pathlib import Path
 
 from runtime.errors import EnvironmentFault
 from runtime.supervise.host import Host
@@ -14,6 +13,7 @@ from runtime.supervise.log_reader import LogFollower, last_lines
 from runtime.supervise.observe import HostView, LicenseStatus, ProcessView, observe
 from runtime.supervise.plan import plan_processes
 from runtime.supervise.progress import Report
+from runtime.supervise.switch import switch_stack
 from tui.history import ProcessHistory
 from tui.ports import BringUp, LogTail, Operation, Progress, RestartService, StartService, StopService, SwitchStack
 from tui.sampler import Load, LoadSampler, MachineSampler
@@ -66,7 +66,7 @@ class HostBackend:
             case BringUp():
                 work.up()
             case SwitchStack(stack, drain_s):
-                work.switch(stack, drain_s)
+                switch_stack(work, stack, drain_s)
 
     def open_log(self, service: str) -> LogTail:
         """Return the log of a service, from its last lines on.
@@ -80,18 +80,7 @@ class HostBackend:
             raise EnvironmentFault(f"{service} has no log")
         if not path.exists():
             raise EnvironmentFault(f"no log yet: {path}")
-        return _FileTail(path)
-
-
-class _FileTail:
-    def __init__(self, path: Path) -> None:
-        self._follower = LogFollower(path, FIRST_LOG_LINES)
-
-    def read_lines(self) -> list[str]:
-        return self._follower.read()
-
-    def close(self) -> None:
-        self._follower.close()
+        return LogFollower(path, FIRST_LOG_LINES)
 
 
 def _down(view: HostView, now_s: float) -> HostSnapshot:
@@ -130,6 +119,7 @@ def snapshot_of(
         ),
         machine=machine.machine(),
         drain_limit_s=view.site.drain_limit_s,
+        elsewhere=view.operation.verb if view.operation else "",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
@@ -16,11 +17,29 @@ TERMINATED = 143
 BROKEN_PIPE = 141
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with every command."""
-    from tui.commands import config, logs, services, stack, status, transcribe, version
-    from tui.commands import license as license_command
+# Command -> its module; several modules add more than one command.
+COMMANDS = {
+    "up": "stack",
+    "down": "stack",
+    "switch": "stack",
+    "start": "services",
+    "stop": "services",
+    "restart": "services",
+    "status": "status",
+    "logs": "logs",
+    "transcribe": "transcribe",
+    "config": "config",
+    "license": "license",
+    "version": "version",
+}
 
+
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser.
+
+    Args:
+        only: load the module of this command alone; every module when it is no command.
+    """
     parser = argparse.ArgumentParser(
         prog="aai-console",
         description="Operate a self-hosted streaming speech-to-text stack. Without a command, on a terminal: "
@@ -28,16 +47,15 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=exit_code_text(),
     )
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    stack.add_parsers(subparsers)
-    services.add_parsers(subparsers)
-    for module in (status, logs, transcribe, config, license_command, version):
-        module.add_parser(subparsers)
+    names = [COMMANDS[only]] if only in COMMANDS else dict.fromkeys(COMMANDS.values())
+    for name in names:
+        importlib.import_module(f"tui.commands.{name}").add_parser(subparsers)
     return parser
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
-    parser = build_parser()
+    parser = build_parser(arguments[0] if arguments else None)
     parsed = parser.parse_args(arguments)
     if parsed.command is None:
         return _open_console(parser)

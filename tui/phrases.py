@@ -165,9 +165,9 @@ def status_text(view: View) -> str:
 
 
 def operation_word(view: View) -> str:
-    """Return what the console is doing: ``-``, or the running operation and its age."""
+    """Return what is under way: ``-``, or this console's operation and its age, or another program's."""
     if view.operation is None or view.operation.ended:
-        return "-"
+        return (view.snapshot.elsewhere if view.snapshot else "") or "-"
     return f"{view.operation.title} {span_text((view.now_ms - view.operation.started_ms) / 1000)}"
 
 

@@ -161,6 +161,7 @@ class HostSnapshot:
         down: set when supervisord does not answer; then nothing else is known.
         faults: one line for each part that could not be asked.
         drain_limit_s: how long open sessions may run on after a switch unless told otherwise.
+        elsewhere: the operation under way on this host, whoever began it; empty for none.
     """
 
     taken_at_s: float
@@ -172,6 +173,7 @@ class HostSnapshot:
     down: SupervisorDown | None = None
     faults: tuple[str, ...] = ()
     drain_limit_s: int = 60
+    elsewhere: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,7 @@ def start_supervisord(site: Site, client: SupervisorClient, pace: Pace) -> int:
             capture_output=True,
             text=True,
             timeout=START_LIMIT_S,
+            umask=0o077,
             check=False,
         )
     except subprocess.TimeoutExpired:

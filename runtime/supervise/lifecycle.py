@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from runtime.catalog import GATEWAY, Stack, models_of
+from runtime.catalog import ASR_SERVERS, GATEWAY, Stack, models_of
 from runtime.deployment import FILE_NAME as DEPLOYMENT_FILE
 from runtime.deployment import Deployment, whole_stack, write_deployment
 from runtime.supervise.client import ProcessInfo
@@ -186,6 +186,9 @@ class Lifecycle:
 
     def _complete(self, wanted: Stack | None) -> None:
         site = self.host.site()
+        if changed := changed_settings(site, self.host.configured_site()):
+            words = ", ".join(changed)
+            self.report(Note(f"the running stack keeps its settings; {words} hold after aai-console down and up"))
         stack = self._stack_to_keep(site, wanted)
         processes = processes_of(site, stack)
         infos = self.host.client.processes()
@@ -195,6 +198,7 @@ class Lifecycle:
         started = [plan for plan in processes if state_of(infos, plan) in AT_REST]
         complete = False
         try:
+            self._stop_other_stack(site, stack)
             self._bring_up(site, stack)
             complete = True
         finally:
@@ -211,7 +215,15 @@ class Lifecycle:
         if wanted and others:
             other = ", ".join(sorted(str(stack) for stack in others))
             raise SuperviseError(f"the {other} stack is running", f"change it with: aai-console switch {wanted}")
-        return wanted or current or Stack.UNIVERSAL
+        if wanted:
+            return wanted
+        # What runs counts more than a record an interrupted operation may have left.
+        return current if current and (not running or current in running) else next(iter(running), Stack.UNIVERSAL)
+
+    def _stop_other_stack(self, site: Site, stack: Stack) -> None:
+        """Stop servers that an interrupted switch left running beside the stack that stays."""
+        others = [process for process in plan_processes(site) if process.stack not in (None, stack)]
+        self.moves.stop_processes(others, STOP_LIMIT_S, None)
 
     def _bring_up(self, site: Site, stack: Stack) -> None:
         stages = stages_of(processes_of(site, stack))
@@ -276,6 +288,22 @@ class Lifecycle:
     def _done(self, detail: str, stack: Stack | None, *, changed: bool) -> None:
         self.host.client.close()
         self.report(Done(detail, stack, changed, self.pace.elapsed_s))
+
+
+def changed_settings(running: Site, configured: Site) -> list[str]:
+    """Return which settings, as NAME=value, would be different after a new start."""
+    pairs = {
+        "AAI_BIND_HOST": (running.bind_host, configured.bind_host),
+        "AAI_WSS_PORT": (running.wss_port, configured.wss_port),
+        "AAI_ROUTER_PORT": (running.router_port, configured.router_port),
+        "AAI_PROXY_PORT": (running.proxy_port, configured.proxy_port),
+        "AAI_GATEWAY_WORKERS": (running.gateway_workers, configured.gateway_workers),
+    }
+    pairs |= {
+        server.port_variable: (running.asr_ports[server.program], configured.asr_ports[server.program])
+        for server in ASR_SERVERS
+    }
+    return [f"{name}={new}" for name, (old, new) in pairs.items() if old != new]
 
 
 def _is_ready(plan: ProcessPlan, infos: dict[str, ProcessInfo]) -> bool:

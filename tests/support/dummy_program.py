@@ -55,7 +55,6 @@ def behave(home: Path, process: str, options: str) -> None:
 
 def main(program: str, arguments: list[str]) -> None:
     """Be one process until TERM."""
-    started_s = time.monotonic()
     parser = argparse.ArgumentParser()
     parser.add_argument("--worker", default="00")
     parser.add_argument("--program", default=program)
@@ -72,7 +71,7 @@ def main(program: str, arguments: list[str]) -> None:
     if options.exit_code is not None:
         print("the cause of the end", flush=True)
         sys.exit(options.exit_code)
-    _Program(process, program, given.worker, home, options, started_s).serve()
+    _Program(process, program, given.worker, home, options).serve()
 
 
 def _options(path: Path) -> argparse.Namespace:
@@ -89,14 +88,12 @@ def _options(path: Path) -> argparse.Namespace:
 
 
 class _Program:
-    def __init__(
-        self, process: str, program: str, worker: str, home: Path, options: argparse.Namespace, started_s: float
-    ) -> None:
+    def __init__(self, process: str, program: str, worker: str, home: Path, options: argparse.Namespace) -> None:
         self.process = process
         self.program = program
         self.home = home
         self.options = options
-        self.started_s = started_s
+        self.started_s = time.monotonic()
         self.port = int(os.environ[PORT_VARIABLES[program]])
         self.socket_path = home / "run" / f"{program}-{worker}.sock"
         self.drained_at_s: float | None = None

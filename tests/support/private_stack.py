@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ PORT_VARIABLES = (
     "AAI_ASR_MULTILANG_PORT",
     "AAI_ASR_U3PRO_PORT",
 )
+PORT_RANGE = (20_000, 30_000)
 BIN_DIR = Path(sys.executable).parent
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -51,12 +53,19 @@ class PrivateStack:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return TCP ports nobody listens on now; held together so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Return different TCP ports nobody listens on now.
+
+    They lie below the range the kernel hands to outgoing connections, so that none is taken by a client
+    between this call and the start of the program.
+    """
+    ports: list[int] = []
+    for port in random.sample(range(*PORT_RANGE), PORT_RANGE[1] - PORT_RANGE[0]):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            ports.append(port)
+        if len(ports) == count:
+            return ports
+    raise RuntimeError(f"fewer than {count} ports of {PORT_RANGE} are free")
 
 
 def private_environment(home: Path, **variables: str) -> dict[str, str]:

@@ -22,7 +22,7 @@ _CODES = (FAILED, SUPERVISOR_UNREACHABLE, LICENSE_FAILED, TIMEOUT, LOCKED, ENVIR
 _NAME_HELP = "a program such as streaming-api, or one process such as streaming-api-00; see aai-console status"
 
 
-def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the three commands; each sets ``func``, which takes the arguments and returns an exit code."""
     verbs = (
         ("start", "start programs and wait until they are ready", "A program of a stack that is not up is refused."),

@@ -29,7 +29,7 @@ from tui.answer import (
 DRAIN_MAX_S = 10_800
 
 
-def add_parsers(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the three commands; each sets ``func``, which takes the arguments and returns an exit code."""
     _add_up(subparsers)
     _add_down(subparsers)

@@ -88,7 +88,7 @@ def status_lines(view: HostView) -> tuple[str, ...]:
     lines = [f"{head} | license {license_text} | sessions {len(view.sessions)} | {view.site.gateway_url}"]
     if view.operation:
         lines.append(f"in progress: {view.operation.verb} (pid {view.operation.pid})")
-    rows = [("SERVICE", "STATE", "READY", "PORT", "PID", "UP", "DETAIL")]
+    rows: list[tuple[str, ...]] = [("SERVICE", "STATE", "READY", "PORT", "PID", "UP", "DETAIL")]
     rows += [_row(process) for process in view.processes]
     lines += table(rows)
     lines += [f"note: {note}" for note in view.notes]

@@ -228,9 +228,9 @@ class _Paper:
         words = sum(len(turn.words) for turn in transcription.turns)
         parts = [f"{_count(len(transcription.turns), 'turn')}, {_count(words, 'word')}"]
         if timing.first_partial_ms is not None:
-            parts.append(f"first text {timing.first_partial_ms / 1000:.2f} s after the first word began")
+            parts.append(f"first text after {timing.first_partial_ms / 1000:.2f} s")
         if timing.final_median_ms is not None:
-            parts.append(f"final text {timing.final_median_ms / 1000:.2f} s after the last word")
+            parts.append(f"final {timing.final_median_ms / 1000:.2f} s after the last word")
         self._line("  " + "; ".join(parts))
         self._line("")
 

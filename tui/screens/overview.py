@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -28,6 +27,7 @@ from tui.widgets.service_table import ServiceTable
 from tui.widgets.session_table import SessionTable
 from tui.widgets.status_line import StatusLine
 from tui.widgets.supervisor_down import SupervisorDownCard
+from tui.widgets.text_line import TextLine
 
 if TYPE_CHECKING:
     from tui.app import ConsoleApp
@@ -69,14 +69,14 @@ class OverviewScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay the screen out."""
-        yield StatusLine(id="status", markup=False)
-        yield Static(id="banner", markup=False)
+        yield StatusLine(widget_id="status")
+        yield TextLine(widget_id="banner")
         yield Static(id="too-small", markup=False)
-        yield SupervisorDownCard(id="down", markup=False)
+        yield SupervisorDownCard(widget_id="down")
         with Vertical(id="body"):
             yield ServiceTable(widget_id="services")
-            yield Static(id="license", markup=False)
-            yield Static(id="machine", markup=False)
+            yield TextLine(widget_id="license")
+            yield TextLine(widget_id="machine")
             yield SessionTable(widget_id="sessions")
             yield LogPane(widget_id="log", is_ascii=self.console_app.is_ascii)
         yield Footer(show_command_palette=False)
@@ -190,8 +190,8 @@ class OverviewScreen(Screen[None]):
 
     def _show(self, view: View) -> None:
         self.query_one(StatusLine).show(view)
-        banner = self.query_one("#banner", Static)
-        banner.update(Text(f" ! {view.banner}", no_wrap=True, overflow="crop"))
+        banner = self.query_one("#banner", TextLine)
+        banner.say(f" ! {view.banner}")
         banner.display = bool(view.banner)
         snapshot = view.snapshot
         if snapshot is None:
@@ -210,13 +210,11 @@ class OverviewScreen(Screen[None]):
     def _show_host(self, snapshot: HostSnapshot, view: View) -> None:
         self.query_one(ServiceTable).show(table_rows(snapshot.services), snapshot.stack, view.is_stale)
         self.query_one(SessionTable).show(snapshot.sessions)
-        line = self.query_one("#license", Static)
-        line.update(Text(" " + license_text(snapshot.license, view.now_wall_s()), no_wrap=True, overflow="crop"))
+        line = self.query_one("#license", TextLine)
+        line.say(" " + license_text(snapshot.license, view.now_wall_s()))
         line.set_class(snapshot.license.state == "Failed", "-failed")
         line.set_class(snapshot.license.state == "TrustBased", "-warned")
-        self.query_one("#machine", Static).update(
-            Text(" " + machine_text(snapshot.machine), no_wrap=True, overflow="crop")
-        )
+        self.query_one("#machine", TextLine).say(" " + machine_text(snapshot.machine))
         self._choose_log()
 
     def _choose_log(self) -> None:
@@ -227,6 +225,7 @@ class OverviewScreen(Screen[None]):
         rows = self._snapshot().services
         name = next((row.name for row in rows if row.program == service.program), service.name)
         name = name if service.is_group else service.name
+        self.query_one(LogPane).describe(service.detail)
         if name == self._log_of:
             return
         self._log_of = name
@@ -243,7 +242,8 @@ class OverviewScreen(Screen[None]):
         self._is_reading = True
         service, tail = self._log_of, self._tail
         try:
-            tail = tail or await asyncio.to_thread(self.console_app.backend.open_log, service)
+            if tail is None:
+                tail = await asyncio.to_thread(self.console_app.backend.open_log, service)
             lines = await asyncio.to_thread(tail.read_lines)
         except AppError as error:
             self.query_one(LogPane).show_problem(str(error))

@@ -40,6 +40,14 @@ def _sessions_text(snapshot: HostSnapshot) -> str:
     return f"{len(snapshot.sessions)} ({by_model}), oldest {span_text(oldest)}"
 
 
+class _SecondsInput(Input):
+    """A number field that leaves letters to the dialog's keys; the library's takes every printable key."""
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002
+        """Return whether the field takes a key."""
+        return character is not None and character.isdigit()
+
+
 class SwitchDialog(ModalScreen[SwitchStack | None]):
     """Ask for a switch; gives the operation to run, or None for No."""
 
@@ -67,7 +75,9 @@ class SwitchDialog(ModalScreen[SwitchStack | None]):
             yield Static(switch_summary(self._snapshot, self._target), markup=False, id="summary")
             with Horizontal(classes="field"):
                 yield Static("Open sessions may run on for", classes="label")
-                yield Input(str(self._snapshot.drain_limit_s), type="integer", id="drain", compact=True, max_length=5)
+                yield _SecondsInput(
+                    str(self._snapshot.drain_limit_s), type="integer", id="drain", compact=True, max_length=5
+                )
                 yield Static("s (0 ends them at once)", classes="label")
             yield Static("", id="complaint", markup=False)
             with Horizontal(classes="answers"):

@@ -55,6 +55,8 @@ class LogPane(RichLog):
         self._waiting: deque[str] = deque(maxlen=KEPT_LINES)
         self._dropped = 0
         self._note = ""
+        self._title = ""
+        self._detail = ""
         self.is_following = True
 
     @property
@@ -71,6 +73,12 @@ class LogPane(RichLog):
         self.clear()
         self.is_following = True
         self._retitle()
+
+    def describe(self, detail: str) -> None:
+        """Say in the border what else is known about the service, such as its engine."""
+        if detail != self._detail:
+            self._detail = detail
+            self._retitle()
 
     def show_problem(self, cause: str) -> None:
         """Say in the border why there are no lines."""
@@ -138,4 +146,8 @@ class LogPane(RichLog):
             state = "following"
         else:
             state = f"+{len(self._waiting)} new, G follows"
-        self.border_title = Text(f"log: {self._service or '-'} | {state}")
+        detail = f" | {self._detail}" if self._detail else ""
+        title = f"log: {self._service or '-'} | {state}{detail}"
+        if title != self._title:
+            self._title = title
+            self.border_title = Text(title)

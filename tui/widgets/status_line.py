@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 
-from rich.text import Text
-from textual.widgets import Static
-
 from tui.phrases import status_text
 from tui.store import View
+from tui.widgets.text_line import TextLine
 
 
-class StatusLine(Static):
+class StatusLine(TextLine):
     """One line that says how the whole stack is; it replaces the library's header, whose icon many fonts lack."""
 
     def show(self, view: View) -> None:
@@ -19,5 +17,4 @@ class StatusLine(Static):
         left = " " + status_text(view)
         clock = time.strftime("%H:%M:%S", time.localtime(view.now_wall_s())) if view.snapshot else ""
         room = self.app.size.width - len(left) - len(clock) - 1
-        line = left + " " * room + clock if room >= 1 else left
-        self.update(Text(line, no_wrap=True, overflow="crop"))
+        self.say(left + " " * room + clock if room >= 1 else left)

@@ -14,6 +14,11 @@ _PROGRESS_LINES = 6
 class SupervisorDownCard(Static):
     """Path, reason, the last lines of supervisord's log, and the key that helps."""
 
+    def __init__(self, *, widget_id: str) -> None:
+        """Make an empty card."""
+        super().__init__("", id=widget_id, markup=False)
+        self._shown = Text()
+
     def show(self, down: SupervisorDown, operation: RunningOperation | None) -> None:
         """Draw the card.
 
@@ -30,4 +35,6 @@ class SupervisorDownCard(Static):
             text.append(f"\n{operation.title}\n", style="bold")
             text.append("".join(f"  {line}\n" for line in operation.lines[-_PROGRESS_LINES:]))
         text.append("\nu  bring the stack up      q  quit", style="bold")
-        self.update(text)
+        if text != self._shown:
+            self._shown = text
+            self.update(text)
