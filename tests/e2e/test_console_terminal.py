@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.private_stack import BIN_DIR, CHECKOUT, PrivateStack, private_environment
-from tests.support.terminal import Terminal, open_terminal
+from tests.support.terminal import LIMIT_S, Terminal, open_terminal
 
 pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux")
 
@@ -70,6 +70,15 @@ def test_console_ended_by_a_signal_leaves_a_clean_terminal(terminal: Terminal) -
     terminal.process().send_signal(signal.SIGTERM)
     terminal.until_shown("ended with 143")
     assert not terminal.is_alternate()
+
+
+def test_console_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
+    """No process stays behind a closed window."""
+    with open_terminal([CONSOLE], private_environment(tmp_path / "home")) as terminal:
+        terminal.until_shown("The stack is down")
+        process = terminal.process()
+        terminal.close()
+        process.wait(timeout=LIMIT_S)
 
 
 def test_console_left_by_q_ends_with_zero_and_the_stack_runs_on(
