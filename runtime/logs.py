@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from enum import Enum
 from typing import TextIO
 
 import structlog
@@ -21,6 +22,18 @@ def drop_private_facts(_logger: object, _method: str, event: structlog.typing.Ev
     return event
 
 
+def plain_values(
+    _logger: object, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Write enum members, also inside lists, as their values."""
+    for key, value in event.items():
+        if isinstance(value, Enum):
+            event[key] = value.value
+        elif isinstance(value, list | tuple):
+            event[key] = [item.value if isinstance(item, Enum) else item for item in value]
+    return event
+
+
 def configure_logging(level: str, structured: bool, stream: TextIO | None = None) -> None:
     """Send all records of this process to one stream (default: stdout).
 
@@ -34,6 +47,7 @@ def configure_logging(level: str, structured: bool, stream: TextIO | None = None
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         drop_private_facts,
+        plain_values,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     final: list[structlog.typing.Processor]

@@ -11,6 +11,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.message import Message
 from textual.reactive import reactive
 from textual.worker import Worker, WorkerState
@@ -20,6 +21,7 @@ from runtime.errors import AppError
 from runtime.logs import configure_logging, get_logger
 from runtime.supervise.home import make_directories
 from runtime.supervise.host import Host
+from tui.driver import ConsoleDriver
 from tui.ports import Backend, Operation
 from tui.screens.confirm import ConfirmDialog
 from tui.screens.overview import MIN_HEIGHT_CELLS, MIN_WIDTH_CELLS, OverviewScreen
@@ -82,6 +84,7 @@ class ConsoleApp(App[None]):
         look_period_s: float = LOOK_PERIOD_S,
         log_period_s: float = LOG_PERIOD_S,
         is_ascii: bool = False,
+        driver_class: type[Driver] | None = None,
     ) -> None:
         """Prepare the console.
 
@@ -90,8 +93,9 @@ class ConsoleApp(App[None]):
             look_period_s: seconds between two looks at it.
             log_period_s: seconds between two reads of the shown log.
             is_ascii: draw frames with ASCII only.
+            driver_class: how to talk to the terminal; the library's choice when None.
         """
-        super().__init__()
+        super().__init__(driver_class=driver_class)
         self.backend = backend
         self.log_period_s = log_period_s
         self.is_ascii = is_ascii
@@ -220,7 +224,7 @@ def run_app() -> int:
     make_directories(host.home)
     with open(settings.log_dir / LOG_FILE_NAME, "a", encoding="utf-8", opener=_open_private) as log_file:
         configure_logging(settings.log_level, structured=False, stream=log_file)
-        app = ConsoleApp(HostBackend(host), SystemClock(), is_ascii=is_ascii)
+        app = ConsoleApp(HostBackend(host), SystemClock(), is_ascii=is_ascii, driver_class=ConsoleDriver)
         app.run()
     return app.return_code or 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import os
 import platform
 from pathlib import Path
@@ -19,7 +19,7 @@ def machine_line() -> str:
             break
     memory_gib = psutil.virtual_memory().total / 2**30
     cores = len(os.sched_getaffinity(0))
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    today = dt.datetime.now(dt.UTC).date().isoformat()
     return (
         f"{today}, {model}, {cores} cores, {memory_gib:.0f} GiB, "
         f"{platform.system()} {platform.release()}, Python {platform.python_version()}"

@@ -46,6 +46,10 @@ class Terminal:
         (child,) = shell.children()
         return child
 
+    def close(self) -> None:
+        """Take the terminal away, as a closed window does."""
+        subprocess.run(["tmux", "-L", self._server, "kill-server"], capture_output=True, timeout=LIMIT_S, check=False)
+
     def until(self, condition: Callable[[str], object], what: str) -> str:
         """Return the screen once something holds of it."""
         deadline_s = time.monotonic() + LIMIT_S
@@ -84,4 +88,4 @@ def open_terminal(
     try:
         yield Terminal(server)
     finally:
-        subprocess.run(["tmux", "-L", server, "kill-server"], timeout=LIMIT_S, check=False)
+        Terminal(server).close()
