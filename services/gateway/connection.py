@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
 from websockets.asyncio.server import ServerConnection
@@ -11,7 +12,8 @@ from websockets.exceptions import ConnectionClosed
 from protos import asr_v1_pb2 as asr
 from runtime.clock import Clock
 from runtime.errors import AppError, UpstreamError
-from services.gateway.session import CloseClient, DropUpstream, SendFrame, SendUpstream, Session
+from services.gateway.recognition import DropUpstream, OpenUpstream, SendUpstream
+from services.gateway.session import CloseClient, SendFrame, Session
 from services.gateway.upstream import RecognizerStream
 
 # A client that reads nothing for this long is not coming back.
@@ -20,19 +22,58 @@ SEND_LIMIT_S = 10.0
 MAX_WAITING_REQUESTS = 16_384
 
 
-class Connection:
-    """Tasks of one session: client reader, recogniser reader, recogniser writer, timer.
+class Link:
+    """One recogniser stream with the requests that wait for it.
 
-    Waiting audio is bounded by the session's 300 s rule; above MAX_WAITING_REQUESTS the client is not read.
+    The queue needs no bound of its own: the client is not read above MAX_WAITING_REQUESTS.
     """
 
-    def __init__(self, socket: ServerConnection, session: Session, stream: RecognizerStream, clock: Clock) -> None:
-        """Bind a session to its two peers."""
+    def __init__(self, stream: RecognizerStream, room: asyncio.Event) -> None:
+        """Bind a stream; ``room`` is set whenever few enough requests wait."""
+        self.stream = stream
+        self._room = room
+        self._requests: asyncio.Queue[asr.RecognizeRequest] = asyncio.Queue()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    def put(self, request: asr.RecognizeRequest) -> None:
+        """Queue a request."""
+        self._requests.put_nowait(request)
+        if self._requests.qsize() >= MAX_WAITING_REQUESTS:
+            self._room.clear()
+
+    async def write(self) -> None:
+        """Send queued requests until the stream is over."""
+        with suppress(UpstreamError):  # whoever reads the stream learns the cause
+            while True:
+                request = await self._requests.get()
+                if self._requests.qsize() < MAX_WAITING_REQUESTS:
+                    self._room.set()
+                await self.stream.send(request)
+        self._room.set()
+
+    def cancel(self) -> None:
+        """Drop the stream and end its tasks."""
+        self.stream.cancel()
+        for task in self.tasks:
+            task.cancel()
+
+
+class Connection:
+    """Tasks of one session: client reader, timer, and reader and writer of the current recogniser stream."""
+
+    def __init__(
+        self, socket: ServerConnection, session: Session, open_stream: Callable[[], RecognizerStream], clock: Clock
+    ) -> None:
+        """Bind a session to its client.
+
+        Args:
+            open_stream: starts a stream to the session's backend, each time the session wants one.
+        """
         self._socket = socket
         self._session = session
-        self._stream = stream
+        self._open_stream = open_stream
         self._clock = clock
-        self._requests: asyncio.Queue[asr.RecognizeRequest] = asyncio.Queue()
+        self._link: Link | None = None
         self._output_lock = asyncio.Lock()
         self._ended = asyncio.Event()
         self._begun = asyncio.Event()
@@ -40,29 +81,27 @@ class Connection:
         self._room.set()
         self._deadline_moved_up = asyncio.Event()
         self._awaited_deadline_ms: int | None = None
+        self._failure: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Serve until the session has ended."""
         await self._flush()
-        tasks = [
-            asyncio.create_task(self._read_recognizer()),
-            asyncio.create_task(self._write_recognizer()),
-            asyncio.create_task(self._read_client()),
-            asyncio.create_task(self._keep_time()),
-        ]
-        ended = asyncio.create_task(self._ended.wait())
+        ended: asyncio.Future[bool] = asyncio.ensure_future(self._ended.wait())
+        tasks = [self._start(self._read_client()), self._start(self._keep_time())]
         try:
-            # A task that fails ends the session; one that merely finishes does not.
-            pending = {ended, *tasks}
-            while not ended.done():
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+            # A task that fails ends the connection; one that merely finishes does not.
+            await asyncio.wait([ended, self._failure], return_when=asyncio.FIRST_COMPLETED)
+            if self._failure.done():
+                self._failure.result()
         finally:
-            self._stream.cancel()
-            for task in (*tasks, ended):
+            link_tasks = self._link.tasks if self._link else []
+            if self._link is not None:
+                self._link.cancel()
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, ended, return_exceptions=True)
+            ended.cancel()
+            self._failure.cancel()
+            await asyncio.gather(*tasks, ended, *link_tasks, return_exceptions=True)
 
     async def drain(self, limit_s: float) -> None:
         """Let the session run on for a while, then end it in order."""
@@ -79,10 +118,20 @@ class Connection:
         await self._ended.wait()
         await self._socket.wait_closed()
 
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start a task whose unexpected end, by an exception, ends the connection."""
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._notice)
+        return task
+
+    def _notice(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and not self._failure.done():
+            self._failure.set_exception(error)
+
     async def _read_client(self) -> None:
         # Frames sent before Begin stay in the socket's queue until the backend is there to take them.
         await self._until_begun_or_gone()
-        try:
+        with suppress(ConnectionClosed):  # told below, as every end of the socket is
             async for message in self._socket:
                 now_ms = self._clock.monotonic_ms()
                 if isinstance(message, bytes):
@@ -91,8 +140,6 @@ class Connection:
                     self._session.receive_text(message, now_ms)
                 await self._flush()
                 await self._room.wait()
-        except ConnectionClosed:
-            pass  # told below, as every end of the stream is
         self._session.receive_disconnect()
         await self._flush()
 
@@ -104,27 +151,19 @@ class Connection:
             for wait in waits:
                 wait.cancel()
 
-    async def _read_recognizer(self) -> None:
+    async def _read_recognizer(self, link: Link) -> None:
         failure: AppError = UpstreamError("the recogniser closed the stream")
         try:
-            async for response in self._stream.responses():
+            async for response in link.stream.responses():
                 self._session.receive_recognition(response, self._clock.monotonic_ms())
                 await self._flush()
+                if link is not self._link:
+                    return  # the session has given this stream up
         except AppError as error:
             failure = error
-        self._session.receive_upstream_failure(failure)
-        await self._flush()
-
-    async def _write_recognizer(self) -> None:
-        while True:
-            request = await self._requests.get()
-            if self._requests.qsize() < MAX_WAITING_REQUESTS:
-                self._room.set()
-            try:
-                await self._stream.send(request)
-            except UpstreamError:
-                self._room.set()
-                return  # the reader reports the cause
+        if link is self._link:
+            self._session.receive_upstream_failure(failure, self._clock.monotonic_ms())
+            await self._flush()
 
     async def _keep_time(self) -> None:
         while (deadline_ms := self._session.next_deadline_ms()) is not None:
@@ -145,18 +184,34 @@ class Connection:
                         await self._send(text)
                         self._begun.set()
                     case SendUpstream(request):
-                        self._requests.put_nowait(request)
-                        if self._requests.qsize() >= MAX_WAITING_REQUESTS:
-                            self._room.clear()
-                    case CloseClient(code, reason):
-                        await self._close(code, reason)
+                        assert self._link is not None  # the session sends on open streams only
+                        self._link.put(request)
+                    case OpenUpstream(config):
+                        self._open(config)
                     case DropUpstream():
-                        self._stream.cancel()
+                        self._drop()
+                    case CloseClient(code, reason):
+                        # The library bounds the close handshake itself.
+                        await self._socket.close(code, reason)
             deadline_ms = self._session.next_deadline_ms()
             if deadline_ms is not None and deadline_ms < (self._awaited_deadline_ms or 0):
                 self._deadline_moved_up.set()
             if self._session.ended:
                 self._ended.set()
+
+    def _open(self, config: asr.RecognizeRequest) -> None:
+        self._drop()
+        self._link = Link(self._open_stream(), self._room)
+        self._link.put(config)
+        self._link.tasks = [self._start(self._read_recognizer(self._link)), self._start(self._link.write())]
+
+    def _drop(self) -> None:
+        """Cancel the current stream; its reader, who may be calling, ends by itself."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.stream.cancel()
+            link.tasks[-1].cancel()
+            self._room.set()
 
     async def _send(self, text: str) -> None:
         try:
@@ -165,7 +220,3 @@ class Connection:
             return  # the reader notices
         except TimeoutError:
             self._socket.transport.abort()
-
-    async def _close(self, code: int, reason: str) -> None:
-        # The library bounds the close handshake itself.
-        await self._socket.close(code, reason)

@@ -225,8 +225,7 @@ class Gateway:
             session_id, self._clock.wall_s(), request.headers.get("AssemblyAI-Version", DEFAULT_API_VERSION)
         )
         session = Session(identity, parameters, model, now_ms)
-        stream = self._channel.open(model.backend, session_id)
-        connection = Connection(client, session, stream, self._clock)
+        connection = Connection(client, session, lambda: self._channel.open(model.backend, session_id), self._clock)
         return OpenSession(session, connection, now_ms, request.headers.get("User-Agent", ""))
 
     async def _refuse(self, client: ServerConnection, error: AppError) -> None:

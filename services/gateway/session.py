@@ -31,9 +31,18 @@ from protos.session_v3 import (
     decode_json,
 )
 from runtime.audio import PcmDecoder, PcmEncoding, duration_ms
-from runtime.errors import AppError, AudioViolation, CapacityError, ClientError, InvalidInput, SessionExpired
+from runtime.errors import (
+    AppError,
+    AudioViolation,
+    CapacityError,
+    ClientError,
+    InvalidInput,
+    SessionExpired,
+    UpstreamError,
+)
 from services.gateway.models import ChosenModel, TurnDefaults, TurnStyle, resolve_turns, turn_defaults
 from services.gateway.parameters import SessionParameters, invalid, parse_configuration_change
+from services.gateway.recognition import Command, Phase, Recognition
 from services.gateway.turns import MessageRules, TurnAssembler
 
 MAX_FRAME_MS = 1_000
@@ -77,13 +86,6 @@ class SendFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class SendUpstream:
-    """Send one request to the recogniser."""
-
-    request: asr.RecognizeRequest
-
-
-@dataclass(frozen=True, slots=True)
 class CloseClient:
     """Close the WebSocket; nothing follows."""
 
@@ -91,12 +93,7 @@ class CloseClient:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class DropUpstream:
-    """Cancel the recogniser's stream."""
-
-
-Output = SendFrame | SendUpstream | CloseClient | DropUpstream
+Output = SendFrame | CloseClient | Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +145,11 @@ class Session:
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
         self._received_ms = 0.0
-        self._consumed_ms = 0
         self._short_frames = 0
         self._drain_progress_ms: int | None = None
         self._drain_at_ms: int | None = None
         self._output: list[Output] = []
-        self._send_upstream(config=self._session_config())
+        self._recognition = Recognition(self._session_config())
 
     @property
     def received_audio_ms(self) -> int:
@@ -172,7 +168,7 @@ class Session:
 
     def take_output(self) -> list[Output]:
         """Return what is to be done, once."""
-        output, self._output = self._output, []
+        output, self._output = [*self._output, *self._recognition.take_commands()], []
         return output
 
     def next_deadline_ms(self) -> int | None:
@@ -188,6 +184,9 @@ class Session:
             pending.append(self._drain_at_ms)
         if self._drain_progress_ms is not None:
             pending.append(self._drain_progress_ms + DRAIN_STALL_LIMIT_MS)
+        retry_ms = self._recognition.next_deadline_ms()
+        if retry_ms is not None:
+            pending.append(retry_ms)
         return min(pending)
 
     def receive_audio(self, data: bytes, now_ms: int) -> None:
@@ -202,7 +201,7 @@ class Session:
             return
         pcm = self._decoder.decode(data)
         if pcm:
-            self._send_upstream(audio=pcm)
+            self._recognition.send_audio(pcm)
 
     def receive_text(self, text: str, now_ms: int) -> None:
         """Take one text frame."""
@@ -222,34 +221,38 @@ class Session:
         if self.state is State.DRAINING:
             self._drain_progress_ms = now_ms
         if kind == "ready":
+            self._recognition.receive(response)
             self._begin(response.ready, now_ms)
         elif kind == "error":
-            self.fail(AppError(response.error.code), CloseCode.SERVER_FAILURE)
+            self.receive_upstream_failure(UpstreamError(response.error.code), now_ms)
+        elif self.state is State.CONNECTING:
+            # Nothing may reach the client before Begin.
+            self.fail(AppError("the recogniser spoke before it was ready"))
         elif kind == "statistics":
             if self.state is State.DRAINING:
                 self._terminate(now_ms)
             else:
-                self.fail(AppError("the recogniser ended early"), CloseCode.SERVER_FAILURE)
-        elif self.state is State.CONNECTING:
-            # Nothing may reach the client before Begin.
-            self.fail(AppError("the recogniser spoke before it was ready"), CloseCode.SERVER_FAILURE)
-        else:
-            if kind == "speech_activity":
-                self._consumed_ms = response.speech_activity.audio_ms
+                self.receive_upstream_failure(UpstreamError("the recogniser ended early"), now_ms)
+        elif self._recognition.receive(response):
             for message in self._assembler.receive(response):
                 self._send(message)
 
-    def receive_upstream_failure(self, error: AppError) -> None:
-        """Take the end of the recogniser's stream; an error unless everything was said."""
+    def receive_upstream_failure(self, error: AppError, now_ms: int) -> None:
+        """Take the loss of the recogniser's stream; the session waits for another one if that can help."""
         if self.ended:
             return
-        # Also while draining: a Termination would say that everything was transcribed.
-        self.fail(error, CloseCode.CAPACITY if isinstance(error, CapacityError) else CloseCode.SERVER_FAILURE)
+        if self.state is State.CONNECTING and isinstance(error, CapacityError):
+            self.fail(error)
+            return
+        try:
+            self._recognition.receive_loss(error, now_ms)
+        except AppError as final:
+            self.fail(final)
 
     def receive_disconnect(self) -> None:
         """Take the loss of the client: free the recogniser."""
         if not self.ended:
-            self._output.append(DropUpstream())
+            self._drop_upstream()
             self._move(State.CLOSED)
 
     def drain(self, limit_ms: int, now_ms: int) -> None:
@@ -262,15 +265,23 @@ class Session:
         """Act on time that passed."""
         if self.ended:
             return
+        self._tick_session(now_ms)
+        if self.ended:
+            return
+        try:
+            self._recognition.tick(now_ms)
+        except UpstreamError as error:
+            self.fail(error)
+
+    def _tick_session(self, now_ms: int) -> None:
         timeout_s = self.parameters.inactivity_timeout_s
         if now_ms >= self._started_ms + self.identity.max_session_s * 1_000:
             self.fail(SessionExpired(Text.EXPIRED))
         elif self.state is State.CONNECTING and now_ms >= self._started_ms + READY_LIMIT_MS:
-            self.fail(AppError("no recogniser answered"), CloseCode.SERVER_FAILURE)
+            self.fail(AppError("no recogniser answered"))
         elif self.state is State.DRAINING and self._drain_progress_ms is not None:
             if now_ms >= self._drain_progress_ms + DRAIN_STALL_LIMIT_MS:
-                self._output.append(DropUpstream())
-                self._terminate(now_ms)
+                self._give_up_draining(now_ms)
         elif self.state is State.OPEN and self._drain_at_ms is not None and now_ms >= self._drain_at_ms:
             self._finish(now_ms)
         elif self.state is State.OPEN and timeout_s is not None and now_ms >= self._last_message_ms + timeout_s * 1_000:
@@ -278,7 +289,7 @@ class Session:
                 InvalidInput(f"Session terminated due to inactivity: No messages received for {timeout_s} seconds")
             )
 
-    def fail(self, error: AppError, code: CloseCode | None = None) -> None:
+    def fail(self, error: AppError) -> None:
         """End with an Error frame; client errors say what was wrong, others stay vague to the peer."""
         if self.ended:
             return
@@ -287,18 +298,18 @@ class Session:
         elif isinstance(error, CapacityError):
             close_code, text = int(CloseCode.CAPACITY), str(Text.TOO_MANY_SESSIONS)
         else:
-            close_code, text = int(code or CloseCode.SERVER_FAILURE), str(Text.SERVER_FAILURE)
+            close_code, text = int(CloseCode.SERVER_FAILURE), str(Text.SERVER_FAILURE)
         self._send(Error(error_code=close_code, error=text))
-        self._output.append(DropUpstream())
+        self._drop_upstream()
         self._output.append(CloseClient(close_code, close_reason(text)))
         self._move(State.FAILED)
 
     def _begin(self, ready: asr.Ready, now_ms: int) -> None:
+        self._assembler.rules = replace(self._assembler.rules, punctuates=ready.punctuates)
         if self.state is not State.CONNECTING:
-            return
+            return  # a stream that replaces a lost one
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
-        self._assembler.rules = replace(self._assembler.rules, punctuates=ready.punctuates)
         pro = self.model.turn_style is TurnStyle.PRO
         self._send(
             Begin(
@@ -323,7 +334,7 @@ class Session:
             )
         self._short_frames = self._short_frames + 1 if is_short else 0
         self._received_ms += frame_ms
-        waiting_ms = self._received_ms - self._consumed_ms
+        waiting_ms = self._received_ms - self._recognition.consumed_ms
         if waiting_ms > MAX_WAITING_AUDIO_MS:
             raise AudioViolation(
                 f"Audio Transmission Rate Exceeded: {waiting_ms / 1000:.0f} sec. of audio are waiting, "
@@ -335,7 +346,7 @@ class Session:
             case ClientMessageType.TERMINATE:
                 self._finish(now_ms)
             case ClientMessageType.FORCE_ENDPOINT:
-                self._send_upstream(force_endpoint=asr.ForceEndpoint())
+                self._recognition.send_control(asr.RecognizeRequest(force_endpoint=asr.ForceEndpoint()))
             case ClientMessageType.KEEP_ALIVE:
                 pass
             case ClientMessageType.UPDATE_CONFIGURATION:
@@ -367,13 +378,13 @@ class Session:
                 update.language_codes.SetInParent()
             if change.mode is not None:
                 update.mode = change.mode
-        self._send_upstream(update=update)
+        self._recognition.send_control(asr.RecognizeRequest(update=update))
 
     def _finish(self, now_ms: int) -> None:
         tail = self._decoder.flush()
         if tail:
-            self._send_upstream(audio=tail)
-        self._send_upstream(finish=asr.Finish())
+            self._recognition.send_audio(tail)
+        self._recognition.send_control(asr.RecognizeRequest(finish=asr.Finish()))
         self._drain_progress_ms = now_ms
         self._move(State.DRAINING)
 
@@ -386,6 +397,14 @@ class Session:
         )
         self._output.append(CloseClient(CloseCode.NORMAL, Text.SESSION_ENDED))
         self._move(State.CLOSED)
+
+    def _give_up_draining(self, now_ms: int) -> None:
+        """End for a client that will not wait longer; a lost stream means lost words, and is no order."""
+        if self._recognition.phase is Phase.LIVE:
+            self._drop_upstream()
+            self._terminate(now_ms)
+        else:
+            self.fail(UpstreamError("the recogniser was lost before the last turn ended"))
 
     def _turns(self) -> TurnDefaults:
         return resolve_turns(turn_defaults(self.model, self._mode), self._asked)
@@ -412,8 +431,10 @@ class Session:
     def _send(self, message: ServerMessage) -> None:
         self._output.append(SendFrame(message.encode()))
 
-    def _send_upstream(self, **request: Any) -> None:
-        self._output.append(SendUpstream(asr.RecognizeRequest(**request)))
+    def _drop_upstream(self) -> None:
+        """Free the recogniser before the close handshake, which a dead client may hold up."""
+        self._recognition.drop()
+        self._output += self._recognition.take_commands()
 
     def _move(self, new: State) -> None:
         assert new in ALLOWED[self.state], f"{self.state} -> {new}"

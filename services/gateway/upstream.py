@@ -9,7 +9,7 @@ import grpc
 
 from protos import asr_v1_pb2 as asr
 from protos import asr_v1_pb2_grpc
-from runtime.errors import AppError, CapacityError, UpstreamError
+from runtime.errors import AppError, CapacityError, EngineError, UpstreamError
 
 CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
@@ -20,6 +20,16 @@ CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+# Another stream would meet the same refusal.
+NOT_RETRIED = frozenset(
+    {
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.PERMISSION_DENIED,
+        grpc.StatusCode.UNAUTHENTICATED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+    }
 )
 
 
@@ -81,6 +91,7 @@ class RecognizerStream:
 
         Raises:
             CapacityError: the backend is full.
+            EngineError: the backend refuses this session, and would again.
             UpstreamError: the backend, or the way to it, failed.
         """
         try:
@@ -98,4 +109,6 @@ def _typed(error: grpc.aio.AioRpcError) -> AppError:
     text = f"{error.code().name}: {error.details()}"
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return CapacityError(text)
+    if error.code() in NOT_RETRIED:
+        return EngineError(text)
     return UpstreamError(text)

@@ -112,6 +112,31 @@ async def test_killed_program_comes_back_and_leaves_the_others_alone(stack: Priv
     assert words_wrong(sample_text(SAMPLE), heard.text) <= 0.1
 
 
+@pytest.mark.parametrize("name", ["streaming-asr-english", "streaming-asr-lb"])
+async def test_session_outlives_a_killed_backend_word_for_word(stack: PrivateStack, name: str) -> None:
+    """kill -9 in the middle of a turn: same final turns as the undisturbed run, times monotonic."""
+    pcm = sample_pcm("appointment.wav")
+    undisturbed = await transcribe(stack.endpoint, pcm, "speech_model=universal-streaming-english", speed=4)
+    pid = services(stack)[name]["pid"]
+    async with session(stack.endpoint, "speech_model=universal-streaming-english") as socket:
+        heard = Transcript()
+        reading = asyncio.create_task(collect(socket, heard))
+        for number, at in enumerate(range(0, len(pcm), 3200)):
+            await socket.send(pcm[at : at + 3200])
+            await asyncio.sleep(0.1)
+            if number == 20:
+                os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(RECOVERY_LIMIT_S):
+            while len(heard.finals) < len(undisturbed.finals) - 1:
+                await asyncio.sleep(0.1)
+        await socket.send('{"type":"Terminate"}')
+        await reading
+    assert heard.close_code == 1000
+    assert heard.finals == undisturbed.finals
+    starts = [word["start"] for turn in heard.finals for word in turn["words"]]
+    assert starts == sorted(starts)
+
+
 async def test_capacity_is_refused_with_3009_before_begin() -> None:
     """A backend with one stream refuses the second session; the first goes on."""
     with private_stack(MAX_OPEN_STREAMS="1") as small:

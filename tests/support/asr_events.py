@@ -27,11 +27,16 @@ def speech_started(turn_order: int = 0, start_ms: int = 0, confidence: float = 0
     )
 
 
-def hypothesis(text: str, turn_order: int = 0, *, final_words: int = 0, score: float = 0.0) -> asr.RecognizeResponse:
+def hypothesis(
+    text: str, turn_order: int = 0, *, final_words: int = 0, score: float = 0.0, audio_ms: int = 0
+) -> asr.RecognizeResponse:
     """Return the open turn as it stands."""
     return asr.RecognizeResponse(
         hypothesis=asr.Hypothesis(
-            turn_order=turn_order, words=words(text, final_words=final_words), end_of_turn_confidence=score
+            turn_order=turn_order,
+            words=words(text, final_words=final_words),
+            audio_ms=audio_ms,
+            end_of_turn_confidence=score,
         )
     )
 
