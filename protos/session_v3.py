@@ -128,6 +128,28 @@ class Error(ServerMessage, frozen=True, kw_only=True, tag="Error"):
     error: str
 
 
+class Heartbeat(ServerMessage, frozen=True, kw_only=True, tag="Heartbeat"):
+    """Sent every five seconds to clients that asked for it.
+
+    Attributes:
+        total_duration_ms: wall time since Begin.
+        realtime_factor: audio received per wall time since the previous heartbeat.
+        max_speech_probability: highest of the same time, 0..1.
+    """
+
+    total_audio_received_ms: int
+    total_duration_ms: int
+    realtime_factor: float
+    max_speech_probability: float
+
+
+class Silence(ServerMessage, frozen=True, kw_only=True, tag="Silence"):
+    """A stretch of audio in which nobody spoke; Pro clients may ask for it."""
+
+    start_ms: int
+    end_ms: int
+
+
 class ClientMessageType(StrEnum):
     """Values of ``type`` a client may send."""
 

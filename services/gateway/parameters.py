@@ -63,6 +63,8 @@ class SessionParameters:
     format_turns: bool = False
     include_partial_turns: bool = True
     language_detection: bool = False
+    session_heartbeat: bool = False
+    acknowledge_silence: bool = False
     mode: str | None = None
     domain: str | None = None
     inactivity_timeout_s: int | None = None
@@ -79,6 +81,8 @@ class ConfigurationChange:
 
     turns: TurnOptions = TurnOptions()
     format_turns: bool | None = None
+    session_heartbeat: bool | None = None
+    acknowledge_silence: bool | None = None
     keyterms: tuple[str, ...] | None = None
     prompt: str | None = None
     agent_context: str | None = None
@@ -107,6 +111,8 @@ def parse_query(query: str) -> SessionParameters:
         format_turns=reader.get("format_turns", _boolean) or False,
         include_partial_turns=reader.get("include_partial_turns", _boolean) is not False,
         language_detection=reader.get("language_detection", _boolean) or False,
+        session_heartbeat=reader.get("session_heartbeat", _boolean) or False,
+        acknowledge_silence=reader.get("acknowledge_silence", _boolean) or False,
         mode=reader.get("mode", _mode),
         domain=reader.get("domain", _domain),
         inactivity_timeout_s=reader.get("inactivity_timeout", _whole(*INACTIVITY_RANGE_S)),
@@ -134,6 +140,8 @@ def parse_configuration_change(message: Mapping[str, Any]) -> ConfigurationChang
     return ConfigurationChange(
         turns=_turn_options(reader),
         format_turns=reader.get("format_turns", _boolean),
+        session_heartbeat=reader.get("session_heartbeat", _boolean),
+        acknowledge_silence=reader.get("acknowledge_silence", _boolean),
         keyterms=reader.get("keyterms_prompt", _keyterms),
         prompt=reader.get("prompt", _prompt("prompt")),
         agent_context=reader.get("agent_context", _prompt("agent_context")),

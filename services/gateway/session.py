@@ -41,6 +41,7 @@ from runtime.errors import (
     UpstreamError,
 )
 from services.gateway.models import ChosenModel, TurnDefaults, TurnStyle, resolve_turns, turn_defaults
+from services.gateway.notices import Notices
 from services.gateway.parameters import SessionParameters, invalid, parse_configuration_change
 from services.gateway.recognition import Command, Phase, Recognition
 from services.gateway.turns import MessageRules, TurnAssembler
@@ -139,6 +140,10 @@ class Session:
                 language_detection=parameters.language_detection,
             )
         )
+        self._notices = Notices(
+            heartbeat=parameters.session_heartbeat,
+            silence=parameters.acknowledge_silence and model.turn_style is TurnStyle.PRO,
+        )
         self._encoding = PcmEncoding(parameters.encoding)
         self._decoder = PcmDecoder(self._encoding, parameters.sample_rate_hz)
         self._started_ms = now_ms
@@ -184,10 +189,10 @@ class Session:
             pending.append(self._drain_at_ms)
         if self._drain_progress_ms is not None:
             pending.append(self._drain_progress_ms + DRAIN_STALL_LIMIT_MS)
-        retry_ms = self._recognition.next_deadline_ms()
-        if retry_ms is not None:
-            pending.append(retry_ms)
-        return min(pending)
+        further = [self._recognition.next_deadline_ms()]
+        if self.state is State.OPEN:
+            further.append(self._notices.next_deadline_ms())
+        return min([*pending, *(deadline_ms for deadline_ms in further if deadline_ms is not None)])
 
     def receive_audio(self, data: bytes, now_ms: int) -> None:
         """Take one binary frame."""
@@ -234,6 +239,9 @@ class Session:
             else:
                 self.receive_upstream_failure(UpstreamError("the recogniser ended early"), now_ms)
         elif self._recognition.receive(response):
+            if kind == "speech_activity" and self.state is State.OPEN:
+                for silence in self._notices.receive_activity(response.speech_activity):
+                    self._send(silence)
             for message in self._assembler.receive(response):
                 self._send(message)
 
@@ -268,6 +276,9 @@ class Session:
         self._tick_session(now_ms)
         if self.ended:
             return
+        heartbeat = self._notices.tick(now_ms, self._received_ms) if self.state is State.OPEN else None
+        if heartbeat is not None:
+            self._send(heartbeat)
         try:
             self._recognition.tick(now_ms)
         except UpstreamError as error:
@@ -310,6 +321,7 @@ class Session:
             return  # a stream that replaces a lost one
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
+        self._notices.begin(now_ms)
         pro = self.model.turn_style is TurnStyle.PRO
         self._send(
             Begin(
@@ -350,11 +362,11 @@ class Session:
             case ClientMessageType.KEEP_ALIVE:
                 pass
             case ClientMessageType.UPDATE_CONFIGURATION:
-                self._update(message)
+                self._update(message, now_ms)
             case unknown:
                 raise InvalidInput(f"Invalid Message Type: {unknown[:ECHO_MAX_CHARACTERS]}")
 
-    def _update(self, message: dict[str, Any]) -> None:
+    def _update(self, message: dict[str, Any], now_ms: int) -> None:
         change = parse_configuration_change(message)
         pro = self.model.turn_style is TurnStyle.PRO
         if pro and change.mode is not None:
@@ -364,6 +376,10 @@ class Session:
             self._asked = self._asked.merged(change.turns)
         if change.format_turns is not None:
             self._assembler.rules = replace(self._assembler.rules, format_turns=change.format_turns)
+        if change.session_heartbeat is not None:
+            self._notices.switch_heartbeat(on=change.session_heartbeat, now_ms=now_ms, received_ms=self._received_ms)
+        if change.acknowledge_silence is not None and pro:
+            self._notices.silence = change.acknowledge_silence
         update = asr.SessionUpdate(turn_detection=_turn_detection(self._turns()))
         if change.keyterms is not None:
             update.keyterms.keyterms.extend(change.keyterms)

@@ -30,7 +30,7 @@ def test_readme_shows_only_make_and_installed_commands() -> None:
 @pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("make")])
 def test_make_target_of_the_readme_exists(command: str) -> None:
     """Asking make what it would do succeeds."""
-    subprocess.run(shlex.split(command) + ["--dry-run"], cwd=CHECKOUT, check=True, capture_output=True)
+    subprocess.run([*shlex.split(command), "--dry-run"], cwd=CHECKOUT, check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(

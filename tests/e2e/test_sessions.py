@@ -224,9 +224,9 @@ async def test_killed_worker_is_replaced_without_a_changed_word(running_stack: P
     assert heard.finals == undisturbed.finals
 
 
-async def test_logs_hold_no_word_of_a_session(running_stack: PrivateStack) -> None:
+def test_logs_hold_no_word_of_a_session(running_stack: PrivateStack) -> None:
     """Nothing that was said, and no audio, reaches a log at the default level."""
-    await transcribe(running_stack.endpoint, sample_pcm(SAMPLE), speed=4)
+    asyncio.run(transcribe(running_stack.endpoint, sample_pcm(SAMPLE), speed=4))
     logs = "".join(path.read_text() for path in Path(running_stack.home, "logs").glob("*.log*")).lower()
     assert "session ended" in logs
     for phrase in (" ".join(sample_text(SAMPLE).lower().split()[at : at + 2]) for at in range(0, 8, 2)):
