@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -20,8 +21,13 @@ from pathlib import Path
 import jiwer
 from websockets.asyncio.client import ClientConnection, connect
 
+from services.asr.engines.base import Hypothesis, SpeechStarted, TurnEnd
+from services.asr.engines.embedded.decoder import TurnDecoder
+from services.asr.engines.embedded.detector import SileroDetector
+from tests.support.embedded_engine import run_session, universal_spec
 from tests.support.machine import machine_line
 from tests.support.noise import noise_clips
+from tests.support.private_stack import private_stack
 from tests.support.speech_clips import DEFAULT_AUDIO, SAMPLE_RATE_HZ, load_clips, plain_text
 
 WER_LIMITS_PERCENT = {"commands": 12.0, "ljspeech": 27.0, "read": 40.0, "libri-test-other": 62.0}
@@ -29,6 +35,7 @@ SILENT_GROUPS = ("noise", "silence")
 GENERATED_GROUP = "generated noise"
 FRAME_MS = 100
 FRAME_BYTES = FRAME_MS * SAMPLE_RATE_HZ * 2 // 1000
+SHORTEST_FRAME_BYTES = FRAME_BYTES // 2  # the protocol takes 50 ms and more: a shorter rest joins the frame before it
 SPEECH_MODEL = "universal-streaming-english"
 # SpeechStarted reaches clients of Pro models only.
 NOISE_MODEL = "u3-rt-pro"
@@ -139,16 +146,10 @@ def collect_jobs(folder: Path, groups: Iterable[str]) -> list[Job]:
 
 def engine_transcriber(max_turn_silence_ms: int) -> Callable[[Job], Heard]:
     """Return a function that runs the embedded engine in this process."""
-    from services.asr.engines.embedded.decoder import TurnDecoder
-    from services.asr.engines.embedded.detector import SileroDetector
-    from tests.support.embedded_engine import run_session, universal_spec
-
     detector, decoder = SileroDetector(), TurnDecoder()
     spec = universal_spec(max_turn_silence_ms=max_turn_silence_ms)
 
     def transcribe(job: Job) -> Heard:
-        from services.asr.engines.base import Hypothesis, SpeechStarted, TurnEnd
-
         events = run_session(spec, detector, decoder, job.pcm16)
         return Heard(
             text=" ".join(word.text for event in events if isinstance(event, TurnEnd) for word in event.words),
@@ -187,10 +188,11 @@ def client_transcriber(endpoint: str, speed: float) -> Callable[[Job], Awaitable
 
 async def _send(socket: ClientConnection, pcm16: bytes, speed: float) -> None:
     start_s = time.monotonic()
-    for number, offset in enumerate(range(0, len(pcm16), FRAME_BYTES)):
+    offsets = [*range(0, max(1, len(pcm16) - SHORTEST_FRAME_BYTES), FRAME_BYTES), len(pcm16)]
+    for number, (offset, end) in enumerate(itertools.pairwise(offsets)):
         due_s = start_s + number * FRAME_MS / 1000 / speed
         await asyncio.sleep(max(due_s - time.monotonic(), 0))
-        await socket.send(pcm16[offset : offset + FRAME_BYTES].ljust(FRAME_BYTES // 2, b"\0"))
+        await socket.send(pcm16[offset:end])
     await socket.send('{"type":"Terminate"}')
 
 
@@ -231,7 +233,7 @@ def main() -> int:
         results = [(job, transcribe(job)) for job in jobs]
     else:
         with ExitStack() as stack:
-            endpoint = arguments.endpoint or stack.enter_context(_private_stack()).endpoint
+            endpoint = arguments.endpoint or stack.enter_context(private_stack()).endpoint
             client = client_transcriber(endpoint, arguments.speed)
             results = asyncio.run(transcribe_all(jobs, client, arguments.sessions))
     scores = score(results)
@@ -241,12 +243,6 @@ def main() -> int:
         if not job.reference and (heard.text or heard.partials or heard.starts):
             print(f"not silent on {job.group} {job.name!r}: {heard}")
     return 1 if any(row.is_broken for row in scores) else 0
-
-
-def _private_stack():
-    from tests.support.private_stack import private_stack
-
-    return private_stack()
 
 
 if __name__ == "__main__":

@@ -37,6 +37,10 @@ class ScriptedDecoder:
         self.audio_start_ms = audio_start_ms
         self.heard.clear()
 
+    def resume(self, audio_start_ms: int) -> None:
+        """Go on after a pause."""
+        self.audio_start_ms = audio_start_ms
+
     def feed(self, pcm16: bytes) -> bool:
         """Take audio; new words may be there after every feed."""
         self.heard += pcm16

@@ -3,7 +3,7 @@
 The model was trained on features with the mean of the whole utterance removed. Fed in pieces the
 decoder subtracts a running mean that hardly moves for eight seconds, which doubles the word error
 rate. So the beginning of a turn is held back, measured in a pass with a trivial search, and searched
-with its own mean; from then on the mean of the turn so far is set again every few blocks.
+with its own mean; from then on the mean of the turn so far is set again after every block.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pocketsphinx import Decoder
 from services.asr.engines.base import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, SAMPLES_PER_MS, Word
 
 HOLD_MS = 1_000
-BLOCK_MS = 96
-BLOCKS_PER_MEAN = 3
+BLOCK_MS = 100  # a whole number of decoder frames
 DECODER_FRAME_MS = 10
+CEPSTRA = 13
 ANALYSIS_WINDOW_SAMPLES = 410
 # Weight, in frames, the decoder gives to a mean that was set (cmn_live.c, CMN_WIN).
 SET_MEAN_WEIGHT = 500
@@ -47,6 +47,9 @@ class _Sum:
         return _Sum((self.mean * self.frames + other.mean * other.frames) / frames, frames)
 
 
+_NOTHING = _Sum(np.zeros(CEPSTRA), 0)
+
+
 class TurnDecoder:
     """A decoder that takes one turn after another; what a turn yields depends on its audio alone."""
 
@@ -66,6 +69,15 @@ class TurnDecoder:
         self._audio_start_ms = audio_start_ms
         self._waiting = bytearray()
         self._is_searching = False
+        self._total = _NOTHING
+
+    def resume(self, audio_start_ms: int) -> None:
+        """Go on with the turn after ``finish``, at a later position; its mean so far is used if it is reliable."""
+        total = self._total
+        self.begin(audio_start_ms)
+        if total.frames >= HOLD_MS // DECODER_FRAME_MS:
+            self._total = total
+            self._begin_search(total.mean)
 
     def feed(self, pcm16: bytes) -> bool:
         """Take the next audio of the turn; return whether it was searched, which happens in blocks."""
@@ -119,25 +131,24 @@ class TurnDecoder:
         start = self._measured(_frames_with_sound(held))
         self._decoder.end_utt()
         self._decoder.activate_search(_WORD_SEARCH)
-        # In this order a used decoder gives exactly what a fresh one gives.
-        self._decoder.reinit_feat()
-        self._total = _Sum(np.zeros_like(start.mean), 0)
-        self._apply(start.mean)
-        self._is_searching = True
-        self._decoder.start_utt()
+        self._begin_search(start.mean)
         self._decoder.process_raw(held)
         self._frames_since_mean = _frames_with_sound(held)
         self._refresh_mean()
 
+    def _begin_search(self, mean: Mean) -> None:
+        # In this order a used decoder gives exactly what a fresh one gives.
+        self._decoder.reinit_feat()
+        self._apply(mean)
+        self._is_searching = True
+        self._decoder.start_utt()
+
     def _search(self, block: bytes) -> None:
         self._decoder.process_raw(block)
         self._frames_since_mean += _frames_with_sound(block, overlapping=True)
-        self._blocks_since_mean += 1
-        if self._blocks_since_mean == BLOCKS_PER_MEAN:
-            self._refresh_mean()
+        self._refresh_mean()
 
     def _refresh_mean(self) -> None:
-        self._blocks_since_mean = 0
         self._total = self._total.plus(self._measured(self._frames_since_mean))
         if self._total.frames:
             self._apply(self._total.mean)

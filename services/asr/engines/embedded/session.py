@@ -35,6 +35,12 @@ from services.asr.partials import PartialCadence
 
 PRE_ROLL_MS = 300
 IDLE_RESET_MS = 3_000
+# Silence costs the decoder as much as speech and adds nothing; what follows this much of it waits
+# until somebody speaks again, and is dropped when the turn ends first.
+SEARCHED_SILENCE_MS = 320
+# In a longer pause the decoder makes up its mind about what was said so far: its last pass takes up
+# to a second in a long turn, which nobody should wait for when the turn ends.
+UTTERANCE_SILENCE_MS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +55,21 @@ class _Heard:
 
 @dataclass(slots=True)
 class _Turn:
-    """The current turn; ``held`` is its audio until the gate opens."""
+    """The current turn.
+
+    Attributes:
+        held: frames not given to the decoder yet: before the gate opens, or silence.
+        done_words: words of the utterances before the last pause.
+        in_pause: the decoder has finished an utterance and not begun another.
+        words: all words so far.
+        told_words: those of the last hypothesis reported.
+    """
 
     start_ms: int
     audio_start_ms: int
-    held: list[bytes]
+    held: deque[bytes]
+    done_words: tuple[Word, ...] = ()
+    in_pause: bool = False
     probabilities: list[float] = field(default_factory=list)
     words: tuple[Word, ...] = ()
     told_words: tuple[Word, ...] = ()
@@ -120,7 +136,7 @@ class EmbeddedSession:
 
     def finish(self) -> list[Event]:
         """End the session; its last event is ``Closed`` with ``engine_cpu_ms`` left 0."""
-        if self._endpointer.phase is TurnPhase.OPEN:
+        if self._turn is not None and self._endpointer.phase is TurnPhase.OPEN and not self._turn.held:
             self._decoder.feed(bytes(self._rest))
         self._position_ms += len(self._rest) // (SAMPLES_PER_MS * BYTES_PER_SAMPLE)
         self._rest.clear()
@@ -171,7 +187,7 @@ class EmbeddedSession:
         onset = onset[self._onset.index(True) :]
         start_ms = onset[0].start_ms
         audio = [heard for heard in self._history if heard.start_ms >= start_ms - PRE_ROLL_MS]
-        self._turn = _Turn(start_ms, audio[0].start_ms, [heard.pcm16 for heard in audio])
+        self._turn = _Turn(start_ms, audio[0].start_ms, deque(heard.pcm16 for heard in audio))
         self._gate.reset()
         for heard in onset:
             self._judge_sound(self._turn, heard)
@@ -187,12 +203,15 @@ class EmbeddedSession:
     def _continue_turn(self, turn: _Turn, heard: _Heard) -> None:
         was_open = self._gate.is_open
         self._judge_sound(turn, heard)
-        if was_open:
-            self._decode(turn, heard.pcm16)
-        else:
-            turn.held.append(heard.pcm16)
-            if self._gate.is_open:
+        turn.held.append(heard.pcm16)
+        if self._gate.is_open:
+            if not was_open:
                 self._open_turn(turn)
+            silence_ms = 0 if heard.reading.is_speech else self._endpointer.silence_ms(self._position_ms)
+            if silence_ms <= SEARCHED_SILENCE_MS:
+                self._decode_held(turn)
+            elif silence_ms >= UTTERANCE_SILENCE_MS:
+                self._pause(turn)
         facts = FrameFacts(
             end_ms=self._position_ms,
             speech_ms=self._frame_ms if heard.reading.is_speech else 0,
@@ -215,12 +234,23 @@ class EmbeddedSession:
             )
         )
         self._decoder.begin(turn.audio_start_ms)
-        self._decode(turn, b"".join(turn.held))
-        turn.held.clear()
 
-    def _decode(self, turn: _Turn, pcm16: bytes) -> None:
-        if self._decoder.feed(pcm16):
-            turn.words = self._decoder.words()
+    def _decode_held(self, turn: _Turn) -> None:
+        if turn.in_pause:
+            self._decoder.resume(self._position_ms - len(turn.held) * self._frame_ms)
+            turn.in_pause = False
+        has_searched = self._decoder.feed(b"".join(turn.held))
+        turn.held.clear()
+        if has_searched:
+            turn.words = turn.done_words + self._decoder.words()
+
+    def _pause(self, turn: _Turn) -> None:
+        if not turn.in_pause:
+            turn.in_pause = True
+            turn.done_words += tuple(_marked(word, is_final=False) for word in self._decoder.finish())
+            turn.words = turn.done_words
+        while len(turn.held) * self._frame_ms > PRE_ROLL_MS:
+            turn.held.popleft()
 
     def _tell(self, turn: _Turn) -> None:
         text = " ".join(word.text for word in turn.words)
@@ -237,8 +267,10 @@ class EmbeddedSession:
         if close.reason is None:
             self._decoder.abandon()
         else:
+            last_words = () if turn.in_pause else self._decoder.finish()
             # What a client has read must not vanish.
-            words = self._decoder.finish() or tuple(_final(word) for word in turn.told_words)
+            words = turn.done_words + last_words or turn.told_words
+            words = tuple(_marked(word, is_final=True) for word in words)
         if close.reason is not None and words:
             self._events.append(
                 TurnEnd(
@@ -265,5 +297,5 @@ class EmbeddedSession:
         self._replay_from_ms = max(self._replay_from_ms, self._position_ms - self._classifier.memory_ms)
 
 
-def _final(word: Word) -> Word:
-    return msgspec.structs.replace(word, is_final=True)
+def _marked(word: Word, *, is_final: bool) -> Word:
+    return msgspec.structs.replace(word, is_final=is_final)

@@ -2,8 +2,8 @@
 
 Run as ``python -P -m services.asr.engines.embedded.zygote FD``. No event loop, no gRPC and no
 busy thread is in it (onnxruntime keeps one that sleeps), so forking it is safe, and all workers
-share the pages of the loaded model. For
-each byte with a socket on the control socket it forks a worker that talks over that socket.
+share the pages of the loaded model. For each byte with a socket on the control socket it forks a
+worker that talks over that socket.
 """
 
 from __future__ import annotations

@@ -230,6 +230,17 @@ def test_session_turn_without_words_is_dropped():
     assert session.finish()[-1] == Closed(audio_ms=2500, turns=0, engine_cpu_ms=0)
 
 
+def test_session_pause_inside_a_turn_joins_its_utterances():
+    """The decoder finishes an utterance in a pause; the turn has the words of all, final at its end."""
+    session = scripted(universal_spec(), partial=("b",), final=("a",))
+    events = session.feed(loud(1500) + quiet(600) + loud(1500) + quiet(1500))
+    texts = [words_of(event) for event in events if isinstance(event, Hypothesis)]
+    assert texts == ["b", "a", "a b", "a a"]
+    (end,) = turn_ends(events)
+    assert [(word.text, word.is_final) for word in end.words] == [("a", True), ("a", True)]
+    assert end.words[1].start_ms >= 1500
+
+
 def test_session_pre_roll_reaches_back_but_not_into_the_turn_before():
     """300 ms before the onset are decoded, yet no sample twice."""
     decoder = ScriptedDecoder(final=("a",))
