@@ -133,12 +133,15 @@ class Connection:
         await self._until_begun_or_gone()
         with suppress(ConnectionClosed):  # told below, as every end of the socket is
             async for message in self._socket:
-                now_ms = self._clock.monotonic_ms()
                 if isinstance(message, bytes):
-                    self._session.receive_audio(message, now_ms)
+                    for piece in self._session.slices_of(message):
+                        self._session.receive_audio(piece, self._clock.monotonic_ms())
+                        await self._flush()
+                        if piece is not message:
+                            await asyncio.sleep(0)  # others' turn
                 else:
-                    self._session.receive_text(message, now_ms)
-                await self._flush()
+                    self._session.receive_text(message, self._clock.monotonic_ms())
+                    await self._flush()
                 await self._room.wait()
         self._session.receive_disconnect()
         await self._flush()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from protos.session_v3 import Encoding, decode_json
 from runtime.errors import InvalidInput
+from services.gateway.pii import Policy, Redaction, Substitution, unsupported_policies
 
 DEFAULT_SAMPLE_RATE_HZ = 16_000
 MIN_SAMPLE_RATE_HZ = 8_000
@@ -22,14 +23,6 @@ PROMPT_MAX_CHARACTERS = 1_750
 # A query string is never longer; parsing Python text of any length would hold the event loop.
 PYTHON_LIST_MAX_CHARACTERS = 8_192
 INACTIVITY_RANGE_S = (5, 3_600)
-
-# Decoders for these come with the codec work; PCM needs none.
-SUPPORTED_ENCODINGS = (Encoding.PCM_S16LE, Encoding.PCM_MULAW)
-
-# Parameters that promise to protect someone: ignoring one silently would break that promise.
-PROTECTIVE_SWITCHES = ("redact_pii", "filter_profanity")
-# The others can only be set when connecting, and are ignored afterwards.
-CHANGEABLE_PROTECTIVE_SWITCHES = ("filter_profanity",)
 
 T = TypeVar("T")
 
@@ -62,6 +55,8 @@ class SessionParameters:
     encoding: Encoding = Encoding.PCM_S16LE
     format_turns: bool = False
     include_partial_turns: bool = True
+    redaction: Redaction | None = None
+    filter_profanity: bool = False
     language_detection: bool = False
     session_heartbeat: bool = False
     acknowledge_silence: bool = False
@@ -81,6 +76,7 @@ class ConfigurationChange:
 
     turns: TurnOptions = TurnOptions()
     format_turns: bool | None = None
+    filter_profanity: bool | None = None
     session_heartbeat: bool | None = None
     acknowledge_silence: bool | None = None
     keyterms: tuple[str, ...] | None = None
@@ -100,7 +96,9 @@ def parse_query(query: str) -> SessionParameters:
     """
     given = {name: value for name, value in parse_qsl(query, keep_blank_values=True) if value}
     reader = _Reader(given)
-    _refuse_unkept_promises(reader)
+    _refuse_webhook(reader)
+    redaction = _redaction(reader)
+    partials = reader.get("include_partial_turns", _boolean)
     encoding = reader.get("encoding", _encoding)
     return SessionParameters(
         speech_model=reader.get("speech_model", _text),
@@ -109,7 +107,10 @@ def parse_query(query: str) -> SessionParameters:
         sample_rate_hz=reader.get("sample_rate", _sample_rate) or DEFAULT_SAMPLE_RATE_HZ,
         encoding=encoding or Encoding.PCM_S16LE,
         format_turns=reader.get("format_turns", _boolean) or False,
-        include_partial_turns=reader.get("include_partial_turns", _boolean) is not False,
+        # Partials come before the whole of a number is known, so redaction goes without them unless asked.
+        include_partial_turns=partials if partials is not None else redaction is None,
+        redaction=redaction,
+        filter_profanity=reader.get("filter_profanity", _boolean) or False,
         language_detection=reader.get("language_detection", _boolean) or False,
         session_heartbeat=reader.get("session_heartbeat", _boolean) or False,
         acknowledge_silence=reader.get("acknowledge_silence", _boolean) or False,
@@ -136,10 +137,10 @@ def parse_configuration_change(message: Mapping[str, Any]) -> ConfigurationChang
         InvalidInput: a member has a bad value.
     """
     reader = _Reader({name: value for name, value in message.items() if value is not None})
-    _refuse_protective_switches(reader, CHANGEABLE_PROTECTIVE_SWITCHES)
     return ConfigurationChange(
         turns=_turn_options(reader),
         format_turns=reader.get("format_turns", _boolean),
+        filter_profanity=reader.get("filter_profanity", _boolean),
         session_heartbeat=reader.get("session_heartbeat", _boolean),
         acknowledge_silence=reader.get("acknowledge_silence", _boolean),
         keyterms=reader.get("keyterms_prompt", _keyterms),
@@ -187,16 +188,38 @@ def _turn_options(reader: _Reader) -> TurnOptions:
     )
 
 
-def _refuse_protective_switches(reader: _Reader, names: Sequence[str]) -> None:
-    for name in names:
-        if reader.get(name, _boolean):
-            raise invalid(name, "this server cannot do this, and does not pretend to")
-
-
-def _refuse_unkept_promises(reader: _Reader) -> None:
-    _refuse_protective_switches(reader, PROTECTIVE_SWITCHES)
+def _refuse_webhook(reader: _Reader) -> None:
     if reader.get("webhook_url", _text):
         raise invalid("webhook_url", "transcripts do not leave this host")
+
+
+def _redaction(reader: _Reader) -> Redaction | None:
+    """Return what to redact; refuse what cannot be, because ignoring it would leave someone unprotected."""
+    if not reader.get("redact_pii", _boolean):
+        return None
+    substitution = reader.get("redact_pii_sub", _choice(*Substitution)) or Substitution.HASH
+    policies = reader.get("redact_pii_policies", _policies)
+    if policies is None:
+        known = ", ".join(f"'{policy}'" for policy in Policy)
+        raise invalid(
+            "redact_pii_policies", f"this server cannot redact every kind of personal data; choose among {known}"
+        )
+    refused = unsupported_policies(policies)
+    if refused:
+        listed = ", ".join(f"'{policy}'" for policy in refused)
+        raise invalid("redact_pii_policies", f"this server cannot redact {listed}")
+    return Redaction(frozenset(Policy(policy) for policy in policies), Substitution(substitution))
+
+
+def _policies(value: Any) -> tuple[str, ...]:
+    """Accept a JSON array or a comma separated list."""
+    if isinstance(value, str) and not value.lstrip().startswith("["):
+        policies = tuple(part.strip() for part in value.split(",") if part.strip())
+    else:
+        policies = _strings(value)
+    if not policies:
+        raise ValueError("Input should name at least one policy")
+    return policies
 
 
 def _text(value: Any) -> str:
@@ -278,12 +301,9 @@ def _sample_rate(value: Any) -> int:
 
 def _encoding(value: Any) -> Encoding:
     try:
-        encoding = Encoding(_text(value))
+        return Encoding(_text(value))
     except ValueError:
         raise ValueError(f"'{value}' is not a valid Encoding") from None
-    if encoding not in SUPPORTED_ENCODINGS:
-        raise ValueError(f"'{value}' cannot be decoded here; use {' or '.join(SUPPORTED_ENCODINGS)}")
-    return encoding
 
 
 def _choice(*accepted: str) -> Callable[[Any], str]:

@@ -11,6 +11,7 @@ The shell calls one ``receive_*`` (or ``tick``) at a time, then performs ``take_
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -23,6 +24,7 @@ from protos.session_v3 import (
     ClientMessageType,
     CloseCode,
     Configuration,
+    Encoding,
     Error,
     ServerMessage,
     Termination,
@@ -30,7 +32,8 @@ from protos.session_v3 import (
     close_reason,
     decode_json,
 )
-from runtime.audio import PcmDecoder, PcmEncoding, duration_ms
+from runtime.audio import PcmEncoding, duration_ms
+from runtime.audio_codecs.decoders import make_decoder
 from runtime.errors import (
     AppError,
     AudioViolation,
@@ -46,6 +49,10 @@ from services.gateway.parameters import SessionParameters, invalid, parse_config
 from services.gateway.recognition import Command, Phase, Recognition
 from services.gateway.turns import MessageRules, TurnAssembler
 
+PCM_ENCODINGS = frozenset({Encoding.PCM_S16LE, Encoding.PCM_MULAW})
+# A hostile 256 KB message of these takes up to 0.6 s to decode; other sessions get their turn in between.
+SLICED_ENCODINGS = frozenset({Encoding.OGG_OPUS, Encoding.AAC})
+SLICE_BYTES = 4_096
 MAX_FRAME_MS = 1_000
 MIN_FRAME_MS = 50
 # Isolated short frames are normal (flushes before Terminate); only a steady stream of them is refused.
@@ -138,14 +145,17 @@ class Session:
                 format_turns=parameters.format_turns,
                 include_partial_turns=parameters.include_partial_turns,
                 language_detection=parameters.language_detection,
+                filter_profanity=parameters.filter_profanity,
+                redaction=parameters.redaction,
             )
         )
         self._notices = Notices(
             heartbeat=parameters.session_heartbeat,
             silence=parameters.acknowledge_silence and model.turn_style is TurnStyle.PRO,
         )
-        self._encoding = PcmEncoding(parameters.encoding)
-        self._decoder = PcmDecoder(self._encoding, parameters.sample_rate_hz)
+        # Compressed audio has no duration before it is decoded, so the frame rules are for PCM.
+        self._pcm = PcmEncoding(parameters.encoding) if parameters.encoding in PCM_ENCODINGS else None
+        self._decoder = make_decoder(parameters.encoding, parameters.sample_rate_hz)
         self._started_ms = now_ms
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
@@ -194,17 +204,32 @@ class Session:
             further.append(self._notices.next_deadline_ms())
         return min([*pending, *(deadline_ms for deadline_ms in further if deadline_ms is not None)])
 
+    def slices_of(self, data: bytes) -> Iterator[bytes]:
+        """Cut a binary frame into pieces that each decode in little time; the result is the same.
+
+        Raw Opus packets and PCM stay whole.
+        """
+        if self.parameters.encoding not in SLICED_ENCODINGS:
+            yield data
+            return
+        for at in range(0, len(data), SLICE_BYTES):
+            yield data[at : at + SLICE_BYTES]
+
     def receive_audio(self, data: bytes, now_ms: int) -> None:
         """Take one binary frame."""
         if self.state is not State.OPEN or not data:
             return
         self._last_message_ms = now_ms
         try:
-            self._check_frame(duration_ms(len(data), self._encoding, self.parameters.sample_rate_hz))
+            if self._pcm is not None:
+                self._check_frame(duration_ms(len(data), self._pcm, self.parameters.sample_rate_hz))
+            pcm = self._decoder.decode(data)
+            if self._pcm is None:
+                self._received_ms = self._decoder.received_ms
+            self._check_waiting()
         except ClientError as error:
             self.fail(error)
             return
-        pcm = self._decoder.decode(data)
         if pcm:
             self._recognition.send_audio(pcm)
 
@@ -331,6 +356,8 @@ class Session:
                     model=self.model.name,
                     mode=(self._mode or "balanced") if pro else None,
                     api_version=self.identity.api_version,
+                    redact_pii=self.parameters.redaction is not None,
+                    filter_profanity=self.parameters.filter_profanity,
                     domain=self.parameters.domain,
                 ),
             )
@@ -346,6 +373,8 @@ class Session:
             )
         self._short_frames = self._short_frames + 1 if is_short else 0
         self._received_ms += frame_ms
+
+    def _check_waiting(self) -> None:
         waiting_ms = self._received_ms - self._recognition.consumed_ms
         if waiting_ms > MAX_WAITING_AUDIO_MS:
             raise AudioViolation(
@@ -376,6 +405,8 @@ class Session:
             self._asked = self._asked.merged(change.turns)
         if change.format_turns is not None:
             self._assembler.rules = replace(self._assembler.rules, format_turns=change.format_turns)
+        if change.filter_profanity is not None:
+            self._assembler.rules = replace(self._assembler.rules, filter_profanity=change.filter_profanity)
         if change.session_heartbeat is not None:
             self._notices.switch_heartbeat(on=change.session_heartbeat, now_ms=now_ms, received_ms=self._received_ms)
         if change.acknowledge_silence is not None and pro:

@@ -6,15 +6,17 @@ The ASR server decides when turns end; this module only keeps the message rules 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from msgspec import UNSET, UnsetType
 
 from protos import asr_v1_pb2 as asr
 from protos.session_v3 import ServerMessage, SpeechStarted, Turn, TurnWord
-from services.gateway.formatting import sentence_case
+from services.gateway.formatting import written_form
 from services.gateway.models import TurnStyle
+from services.gateway.pii import Redaction, redact_pii
+from services.gateway.profanity import filter_profanity
 
 # Floats travel as 32 bit; more digits than this would be noise.
 CONFIDENCE_DIGITS = 3
@@ -25,6 +27,7 @@ class MessageRules:
     """What shapes the messages of one session.
 
     Attributes:
+        redaction: what personal data to take out, and how; None for nothing.
         punctuates: the engine writes case and punctuation itself; its text is left alone.
     """
 
@@ -32,6 +35,8 @@ class MessageRules:
     format_turns: bool
     include_partial_turns: bool
     language_detection: bool
+    filter_profanity: bool = False
+    redaction: Redaction | None = None
     punctuates: bool = False
 
 
@@ -45,7 +50,7 @@ class TurnAssembler:
         self._onset: SpeechStarted | None = None
         self._announced = False
         self._language: tuple[str, float] | None = None
-        self._delivered_words = 0  # words of the open turn that went out in utterances
+        self._delivered_ms = 0  # audio position up to which utterances of the open turn went out
         self._last_words: Sequence[asr.Word] = ()
 
     def receive(self, response: asr.RecognizeResponse) -> list[ServerMessage]:
@@ -72,7 +77,7 @@ class TurnAssembler:
         if not hypothesis.words or not self.rules.include_partial_turns:
             return []
         pro = self.rules.turn_style is TurnStyle.PRO
-        words = tuple(_word(word, is_final=word.is_final and not pro) for word in hypothesis.words)
+        words = self._protected(_word(word, is_final=word.is_final and not pro) for word in hypothesis.words)
         shown = words if pro else tuple(word for word in words if word.word_is_final)
         partial = Turn(
             turn_order=hypothesis.turn_order,
@@ -89,11 +94,11 @@ class TurnAssembler:
         """Deliver an utterance inside a turn (Universal only; Pro delivers whole turns)."""
         if self.rules.turn_style is TurnStyle.PRO or not self.rules.include_partial_turns:
             return []
-        words = tuple(_word(word, is_final=word.is_final) for word in self._last_words)
+        words = self._protected(_word(word, is_final=word.is_final) for word in self._last_words)
         utterance = _joined(words[end.first_word : end.end_word])
         if not utterance:
             return []
-        self._delivered_words = end.end_word
+        self._delivered_ms = words[min(end.end_word, len(words)) - 1].end
         code, confidence = self._language_members()
         return [
             Turn(
@@ -112,13 +117,14 @@ class TurnAssembler:
     def _final(self, end: asr.TurnEnd) -> list[ServerMessage]:
         pro = self.rules.turn_style is TurnStyle.PRO
         formatted = pro or self.rules.format_turns
-        texts = [word.text for word in end.words]
+        words = tuple(_word(word, is_final=True) for word in end.words)
         if formatted and not self.rules.punctuates:
-            texts = list(sentence_case(texts))
-        words = tuple(_word(word, is_final=True, text=text) for word, text in zip(end.words, texts, strict=True))
+            words = written_form(words)
+        words = self._protected(words)
         transcript = _joined(words)
-        # An utterance that was already delivered is not sent again with the end of its turn.
-        utterance = transcript if pro else _joined(words[self._delivered_words :])
+        # An utterance that was already delivered is not sent again with the end of its turn. Words are told
+        # apart by time: the written form may have made one of several.
+        utterance = transcript if pro else _joined([word for word in words if word.end > self._delivered_ms])
         code, confidence = self._language_members()
         final = Turn(
             turn_order=end.turn_order,
@@ -136,9 +142,16 @@ class TurnAssembler:
         self._onset = None
         self._announced = False
         self._language = None
-        self._delivered_words = 0
+        self._delivered_ms = 0
         self._last_words = ()
         return messages
+
+    def _protected(self, words: Iterable[TurnWord]) -> tuple[TurnWord, ...]:
+        """Take out what the client asked to take out; redaction first, it reads the words as they are."""
+        protected = tuple(words)
+        if self.rules.redaction is not None:
+            protected = redact_pii(protected, self.rules.redaction.policies, self.rules.redaction.substitution)
+        return filter_profanity(protected) if self.rules.filter_profanity else protected
 
     def _take_onset(self) -> list[ServerMessage]:
         """Announce speech once a turn, and only right before its first text (Pro only)."""
@@ -152,9 +165,9 @@ class TurnAssembler:
         return self._language if self._language is not None and self.rules.language_detection else (UNSET, UNSET)
 
 
-def _word(word: asr.Word, *, is_final: bool, text: str | None = None) -> TurnWord:
+def _word(word: asr.Word, *, is_final: bool) -> TurnWord:
     return TurnWord(
-        text=word.text if text is None else text,
+        text=word.text,
         start=word.start_ms,
         end=word.end_ms,
         confidence=_rounded(word.confidence),

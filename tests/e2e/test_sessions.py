@@ -18,6 +18,7 @@ from assemblyai.streaming.v3 import (
     StreamingParameters,
 )
 
+from tests.support.compressed_streams import aac_frames, muxed, opus_packets
 from tests.support.private_stack import PrivateStack
 from tests.support.streaming import Transcript, collect, sample_pcm, sample_text, session, transcribe, words_wrong
 
@@ -88,6 +89,43 @@ async def test_mulaw_at_8_khz_is_transcribed(running_stack: PrivateStack) -> Non
     )
     assert heard.close_code == 1000
     assert words_wrong(sample_text(SAMPLE), heard.text) <= 0.5
+
+
+@pytest.mark.parametrize("encoding", ["opus", "ogg_opus", "aac"])
+async def test_compressed_audio_is_transcribed(running_stack: PrivateStack, encoding: str) -> None:
+    """Each compressed encoding brings the words of the recording."""
+    whole_ms = len(sample_pcm(SAMPLE)) // 32
+    frames = {
+        "opus": lambda: list(opus_packets(length_ms=whole_ms)),
+        "ogg_opus": lambda: in_pieces(muxed("ogg", rate_hz=48_000, length_ms=whole_ms)),
+        "aac": lambda: in_pieces(b"".join(aac_frames(length_ms=whole_ms))),
+    }[encoding]()
+    async with session(running_stack.endpoint, f"encoding={encoding}") as socket:
+        heard = Transcript()
+        reading = asyncio.create_task(collect(socket, heard))
+        for frame in frames:
+            await socket.send(frame)
+        await socket.send('{"type":"Terminate"}')
+        await reading
+    assert heard.close_code == 1000
+    assert words_wrong(sample_text(SAMPLE), heard.text) <= 0.15
+    assert heard.messages[-1]["audio_duration_seconds"] == round(whole_ms / 1000)
+
+
+async def test_redaction_and_profanity_filter_are_echoed_and_suppress_partials(running_stack: PrivateStack) -> None:
+    """With redaction no partial is sent unless asked for, and Begin says what is on."""
+    query = ENGLISH + "&redact_pii=true&redact_pii_policies=date&filter_profanity=true&redact_pii_sub=entity_name"
+    heard = await transcribe(running_stack.endpoint, sample_pcm("appointment.wav"), query, speed=4)
+    configuration = heard.messages[0]["configuration"]
+    assert configuration["redact_pii"]
+    assert configuration["filter_profanity"]
+    assert all(turn["end_of_turn"] for turn in heard.of_type("Turn"))
+    assert "tuesday" in sample_text("appointment.wav").lower()
+
+
+def in_pieces(stream: bytes, size: int = 700) -> list[bytes]:
+    """Cut a byte stream anywhere."""
+    return [stream[at : at + size] for at in range(0, len(stream), size)]
 
 
 # The SDK's own use of its WebSocket library, not ours.

@@ -21,6 +21,7 @@ from services.gateway.parameters import (
     parse_query,
     token_of,
 )
+from services.gateway.pii import Policy, Redaction, Substitution
 
 NAMES = (
     "speech_model", "language", "sample_rate", "encoding", "format_turns", "include_partial_turns", "mode", "domain",
@@ -128,13 +129,10 @@ def test_encoding_unknown_is_refused() -> None:
     assert refusal(encoding="mp3") == "User Input Validation Error: Invalid 'encoding': 'mp3' is not a valid Encoding"
 
 
-@pytest.mark.parametrize("encoding", ["opus", "ogg_opus", "aac"])
-def test_encoding_without_decoder_is_refused(encoding: str) -> None:
-    """A known encoding this build cannot decode is refused before any audio is lost."""
-    assert refusal(encoding=encoding) == (
-        f"User Input Validation Error: Invalid 'encoding': "
-        f"'{encoding}' cannot be decoded here; use pcm_s16le or pcm_mulaw"
-    )
+@pytest.mark.parametrize("encoding", list(Encoding))
+def test_every_encoding_of_the_protocol_is_accepted(encoding: Encoding) -> None:
+    """All five can be decoded."""
+    assert parsed(encoding=encoding).encoding is encoding
 
 
 @pytest.mark.parametrize("seconds", ["5", "3600"])
@@ -291,11 +289,43 @@ def test_prompt_too_long_is_refused_with_its_length(name: str) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["redact_pii", "filter_profanity"])
-def test_protective_switch_is_refused_rather_than_ignored(name: str) -> None:
-    """A promise this server cannot keep is refused; asking for its absence is fine."""
-    assert f"Invalid '{name}'" in refusal(**{name: "True"})
-    assert parsed(**{name: "False"}) == SessionParameters()
+def test_redaction_without_policies_is_refused_with_those_we_have() -> None:
+    """All personal data cannot be found by patterns, and half a promise is none."""
+    text = refusal(redact_pii="True")
+    assert "Invalid 'redact_pii_policies'" in text
+    assert "'phone_number'" in text
+
+
+def test_policy_we_cannot_honour_is_refused_by_name() -> None:
+    """Ignoring it would leave someone unprotected."""
+    assert refusal(redact_pii="true", redact_pii_policies='["phone_number","person_name"]') == (
+        "User Input Validation Error: Invalid 'redact_pii_policies': this server cannot redact 'person_name'"
+    )
+
+
+@pytest.mark.parametrize("policies", ['["phone_number", "date"]', "phone_number,date", "['phone_number', 'date']"])
+def test_policies_come_as_array_or_comma_separated(policies: str) -> None:
+    """Both forms are documented; partials are off unless asked for."""
+    parameters = parsed(redact_pii="true", redact_pii_policies=policies)
+    assert parameters.redaction == Redaction(frozenset({Policy.PHONE_NUMBER, Policy.DATE}), Substitution.HASH)
+    assert not parameters.include_partial_turns
+    assert parsed(redact_pii="true", redact_pii_policies=policies, include_partial_turns="true").include_partial_turns
+
+
+def test_redaction_substitution_is_one_of_two() -> None:
+    """Anything else is refused."""
+    redaction = parsed(redact_pii="1", redact_pii_policies="url", redact_pii_sub="entity_name").redaction
+    assert redaction is not None
+    assert redaction.substitution is Substitution.ENTITY_NAME
+    assert "Input should be 'hash' or 'entity_name'" in refusal(
+        redact_pii="1", redact_pii_policies="url", redact_pii_sub="stars"
+    )
+
+
+def test_profanity_filter_and_redaction_are_off_by_default() -> None:
+    """Asking for their absence changes nothing."""
+    assert parsed(redact_pii="False", filter_profanity="False") == SessionParameters()
+    assert parsed(filter_profanity="True").filter_profanity
 
 
 def test_webhook_is_refused() -> None:
@@ -378,7 +408,6 @@ def test_configuration_change_whole_number_written_as_float_is_accepted() -> Non
         ("vad_threshold", [0.5]), ("format_turns", 2),
         ("format_turns", {}), ("keyterms_prompt", [1]), ("keyterms_prompt", {"a": 1}), ("prompt", 7),
         ("agent_context", "x" * 1751), ("language_codes", ["en"] * 11), ("mode", ["balanced"]),
-        ("filter_profanity", True),
     ],
 )  # fmt: skip
 def test_configuration_change_bad_value_is_refused(member: str, value: Any) -> None:

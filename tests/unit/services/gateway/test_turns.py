@@ -33,7 +33,9 @@ def assembler(
     punctuates: bool = False,
 ) -> TurnAssembler:
     """Return an assembler before its first turn."""
-    return TurnAssembler(MessageRules(style, format_turns, include_partial_turns, language_detection, punctuates))
+    return TurnAssembler(
+        MessageRules(style, format_turns, include_partial_turns, language_detection, punctuates=punctuates)
+    )
 
 
 def told(to: TurnAssembler, *events: asr.RecognizeResponse) -> list[dict[str, Any]]:
