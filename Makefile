@@ -22,7 +22,7 @@ run: $(VENV)/.installed  ## install, start the universal stack, transcribe the s
 	 else echo "The stack is running. Console: $(BIN)/aai-console   Stop: make stop"; fi
 
 stop:  ## end everything that make run started
-	@if [ -x $(BIN)/aai-console ]; then $(BIN)/aai-console down; else echo "nothing is installed, nothing runs"; fi
+	@if [ -x $(BIN)/aai-console ]; then $(BIN)/aai-console down --drain $(AAI_DRAIN_LIMIT_S); else echo "nothing is installed, nothing runs"; fi
 
 test: $(VENV)/.installed-dev  ## run all tests
 	$(BIN)/pytest
