@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.private_stack import BIN_DIR, CHECKOUT, PrivateStack
 
-README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+README = re.sub(r"```.*?```", "", (CHECKOUT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 COMMANDS = re.findall(r"^    (\S.*)$", README, flags=re.MULTILINE)
 DEFAULT_ENDPOINT = "ws://localhost:8080"
 # These replace the running stack; tests/e2e/test_stack.py and test_operations.py run them on stacks of their own.
