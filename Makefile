@@ -57,7 +57,8 @@ clean:  ## remove the virtual environment and caches, never var/
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@echo "Creating $(VENV)"
-	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+	@[ ! -e $(VENV) ] || { echo "$(VENV) exists but $(VENV)/bin/python cannot be run by you; remove $(VENV) or become its owner"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { \
 	  rm -rf $(VENV); \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    echo "Installing python3-venv (apt)"; \

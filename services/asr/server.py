@@ -26,6 +26,8 @@ from services.asr.translate import event_response, ready_response, session_chang
 
 SERVICE_NAME = "aai.asr.v1.SpeechRecognition"
 MAX_REQUEST_BYTES = 1024 * 1024
+# A stream that says nothing holds no slot, and not for long.
+FIRST_REQUEST_LIMIT_S = 5.0
 # How far responses may pile up for a client that does not read, before its audio is not read either.
 MAX_WAITING_EVENTS = 1_000
 # A stopping server lets open sessions finish this long; the gateway drains before it stops servers.
@@ -148,20 +150,24 @@ class StreamService(asr_v1_pb2_grpc.SpeechRecognitionServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> None:
         """Serve one session."""
+        # Read before refusing: a client whose first write fails never learns the status.
+        spec = await self._first_request(request_iterator, context)
         if self.open_streams >= self._max_open_streams:
             await context.abort(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"all {self._max_open_streams} streams of this server are in use"
             )
         self.open_streams += 1
         try:
-            await self._serve(request_iterator, context)
+            await self._serve(spec, request_iterator, context)
         finally:
             self.open_streams -= 1
 
     async def _serve(
-        self, requests: AsyncIterator[asr.RecognizeRequest], context: grpc.aio.ServicerContext[Any, Any]
+        self,
+        spec: SessionSpec,
+        requests: AsyncIterator[asr.RecognizeRequest],
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> None:
-        spec = await self._first_request(requests, context)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(session_id=spec.session_id)
         events = EventQueue()
@@ -193,13 +199,16 @@ class StreamService(asr_v1_pb2_grpc.SpeechRecognitionServicer):
     async def _first_request(
         self, requests: AsyncIterator[asr.RecognizeRequest], context: grpc.aio.ServicerContext[Any, Any]
     ) -> SessionSpec:
-        async for request in requests:
-            if request.WhichOneof("request") == "config":
-                try:
-                    return session_spec(request.config)
-                except InvalidInput as error:
-                    await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-            break
+        try:
+            async with asyncio.timeout(FIRST_REQUEST_LIMIT_S):
+                request = await anext(requests, None)
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"no request within {FIRST_REQUEST_LIMIT_S:.0f} s")
+        if request is not None and request.WhichOneof("request") == "config":
+            try:
+                return session_spec(request.config)
+            except InvalidInput as error:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the first request must be a SessionConfig")
         raise AssertionError("abort raises")
 

@@ -21,7 +21,7 @@ KEYTERMS_MAX_ITEMS = 100
 KEYTERM_MAX_CHARACTERS = 50
 PROMPT_MAX_CHARACTERS = 1_750
 # A query string is never longer; parsing Python text of any length would hold the event loop.
-PYTHON_LIST_MAX_CHARACTERS = 8_192
+PYTHON_LIST_MAX_CHARACTERS = 65_536
 INACTIVITY_RANGE_S = (5, 3_600)
 
 T = TypeVar("T")

@@ -59,8 +59,10 @@ MIN_FRAME_MS = 50
 MAX_CONSECUTIVE_SHORT_FRAMES = 40
 MAX_WAITING_AUDIO_MS = 300_000
 READY_LIMIT_MS = 5_000
-# Clients give up 5 s after Terminate, so a backend that makes no progress is not waited for longer.
+# Clients give up 5 s after Terminate, so a backend that makes no progress is not waited for longer. Progress is
+# waited for only when audio came faster than real time: such a client knows that work is left.
 DRAIN_STALL_LIMIT_MS = 3_500
+REAL_TIME_BACKLOG_MS = 5_000
 DEFAULT_MAX_SESSION_S = 10_800
 # How much of a refused message its error repeats.
 ECHO_MAX_CHARACTERS = 200
@@ -163,6 +165,7 @@ class Session:
         self._short_frames = 0
         self._drain_progress_ms: int | None = None
         self._drain_at_ms: int | None = None
+        self._has_backlog = False
         self._output: list[Output] = []
         self._recognition = Recognition(self._session_config())
 
@@ -248,7 +251,7 @@ class Session:
         if self.ended:
             return
         kind = response.WhichOneof("response")
-        if self.state is State.DRAINING:
+        if self.state is State.DRAINING and self._has_backlog:
             self._drain_progress_ms = now_ms
         if kind == "ready":
             self._recognition.receive(response)
@@ -366,7 +369,9 @@ class Session:
 
     def _check_frame(self, frame_ms: float) -> None:
         is_short = frame_ms < MIN_FRAME_MS
-        if frame_ms > MAX_FRAME_MS or (is_short and self._short_frames >= MAX_CONSECUTIVE_SHORT_FRAMES):
+        # A stray byte is kept for the next frame; only a whole sample more makes a frame too long.
+        sample_ms = 1_000 / self.parameters.sample_rate_hz
+        if frame_ms >= MAX_FRAME_MS + sample_ms or (is_short and self._short_frames >= MAX_CONSECUTIVE_SHORT_FRAMES):
             raise AudioViolation(
                 f"Input Duration Error: Input Duration Violation: {frame_ms:.1f} ms. "
                 f"Expected between {MIN_FRAME_MS} and {MAX_FRAME_MS} ms"
@@ -433,6 +438,7 @@ class Session:
             self._recognition.send_audio(tail)
         self._recognition.send_control(asr.RecognizeRequest(finish=asr.Finish()))
         self._drain_progress_ms = now_ms
+        self._has_backlog = self._received_ms - self._recognition.consumed_ms > REAL_TIME_BACKLOG_MS
         self._move(State.DRAINING)
 
     def _terminate(self, now_ms: int) -> None:

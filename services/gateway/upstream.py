@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -83,7 +84,7 @@ class RecognizerStream:
         """
         try:
             await self._call.write(request)
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError) as error:
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, grpc.aio.InternalError, asyncio.InvalidStateError) as error:
             raise UpstreamError("the recogniser's stream is closed") from error
 
     async def responses(self) -> AsyncIterator[asr.RecognizeResponse]:

@@ -216,13 +216,20 @@ class EmbeddedRecognizer:
 
     async def _fork_worker(self) -> WorkerChannel:
         """Have the zygote fork a worker and wait until it is ready."""
+        channel: WorkerChannel | None = None
         try:
             async with asyncio.timeout(WORKER_START_LIMIT_S):
                 await self._zygote_runs.wait()
                 channel = await self._request_worker()
                 await channel.ready()
-        except TimeoutError:
-            raise EngineError(f"no recogniser process came up within {WORKER_START_LIMIT_S:.0f} s") from None
+        except BaseException as error:
+            # A client that left meanwhile must not leave its worker behind.
+            if channel is not None:
+                channel.kill()
+            if isinstance(error, TimeoutError):
+                limit_s = f"{WORKER_START_LIMIT_S:.0f} s"
+                raise EngineError(f"no recogniser process came up within {limit_s}") from None
+            raise
         return channel
 
     async def _request_worker(self) -> WorkerChannel:
@@ -237,7 +244,11 @@ class EmbeddedRecognizer:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
-        _transport, channel = await loop.create_unix_connection(lambda: WorkerChannel(self._released), sock=ours)
+        try:
+            _transport, channel = await loop.create_unix_connection(lambda: WorkerChannel(self._released), sock=ours)
+        except BaseException:
+            ours.close()  # the worker ends when its socket does
+            raise
         self._channels.add(channel)
         return channel
 

@@ -615,15 +615,27 @@ def test_terminate_with_stalled_backend_ends_in_time() -> None:
     assert DropUpstream() in driver.outputs
 
 
-def test_terminate_with_backend_at_work_waits_for_it() -> None:
-    """A backend that still decodes buffered audio is given its time."""
+def test_terminate_after_real_time_audio_waits_three_and_a_half_seconds() -> None:
+    """However busy the backend: the client itself waits no longer than five."""
     driver = draining()
+    for _ in range(3):
+        driver.pass_ms(1_000)
+        driver.recognized(activity(10))
+    driver.pass_ms(500)
+    driver.assert_terminated(audio_s=0, session_s=4)
+
+
+def test_terminate_after_faster_audio_waits_for_a_backend_at_work() -> None:
+    """A backend that still decodes buffered audio is given its time."""
+    driver = opened()
+    driver.audio(bytes(32_000), times=12)
+    driver.text({"type": "Terminate"})
     for audio_ms in range(3_000, 15_000, 3_000):
         driver.pass_ms(3_000)
         driver.recognized(activity(audio_ms))
     driver.recognized(turn_end("late"), statistics(1))
     assert driver.messages[-2]["transcript"] == "late"
-    driver.assert_terminated(audio_s=0, session_s=12)
+    driver.assert_terminated(audio_s=12, session_s=12)
 
 
 def test_draining_ignores_the_client() -> None:
@@ -641,6 +653,7 @@ def test_draining_ignores_the_client() -> None:
 def test_draining_has_no_inactivity_limit() -> None:
     """A client that has said goodbye is not inactive."""
     driver = opened("inactivity_timeout=5")
+    driver.audio(bytes(32_000), times=12)
     driver.text({"type": "Terminate"})
     for _ in range(4):
         driver.pass_ms(2_000)
