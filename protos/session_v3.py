@@ -34,6 +34,8 @@ class Text(StrEnum):
 
     SESSION_ENDED = "Session Ended"
     MISSING_AUTHORIZATION = "Unauthorized Connection: Missing Authorization header"
+    INVALID_API_KEY = "Unauthorized Connection: Invalid API key"
+    TOKEN_EXPIRED = "Unauthorized Connection: Signature has expired"  # noqa: S105 - a text, no secret
     TOO_MANY_SESSIONS = "Unauthorized Connection: Too many concurrent sessions"
     SERVER_FAILURE = "Session Cancelled: An error occurred"
     EXPIRED = "Session Expired: Maximum session duration exceeded"

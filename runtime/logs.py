@@ -22,9 +22,7 @@ def drop_private_facts(_logger: object, _method: str, event: structlog.typing.Ev
     return event
 
 
-def plain_values(
-    _logger: object, _method: str, event: structlog.typing.EventDict
-) -> structlog.typing.EventDict:
+def plain_values(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Write enum members, also inside lists, as their values."""
     for key, value in event.items():
         if isinstance(value, Enum):

@@ -1,4 +1,4 @@
-"""Files only their owner may read: written whole or not at all, and the internal token kept in one."""
+"""Files only their owner may read: written whole or not at all, and secrets kept in one."""
 
 from __future__ import annotations
 
@@ -64,16 +64,30 @@ def ensure_internal_token(path: Path) -> str:
         ConfigError: the file exists and holds no usable token.
         EnvironmentFault: the directory cannot be written.
     """
+    return ensure_secret(path, "internal token")
+
+
+def ensure_secret(path: Path, name: str) -> str:
+    """Return a random secret kept in a file, making the file on first use; callers at once get the same one.
+
+    Args:
+        path: the file; letters and digits in one line.
+        name: what to call it in errors.
+
+    Raises:
+        ConfigError: the file exists and holds no usable secret.
+        EnvironmentFault: the directory cannot be written.
+    """
     if not path.exists():
         create_private(path, secrets.token_hex(TOKEN_BYTES).encode() + b"\n")
     try:
         with path.open("rb") as file:
             token = file.read(TOKEN_FILE_LIMIT_BYTES).decode("ascii").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the internal token {path}: {error}; remove it to get a new one") from error
+        raise ConfigError(f"cannot read the {name} {path}: {error}; remove it to get a new one") from error
     if len(token) < 2 * TOKEN_BYTES or not token.isalnum():
         raise ConfigError(
-            f"the internal token {path} is not {2 * TOKEN_BYTES} or more letters and digits; remove it to get a new one"
+            f"the {name} {path} is not {2 * TOKEN_BYTES} or more letters and digits; remove it to get a new one"
         )
     return token
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args, get_origin
 
 from annotated_types import Ge, Le
-from dotenv import dotenv_values
+from dotenv.parser import Binding, parse_stream
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -24,7 +24,17 @@ from runtime.catalog import ASR_SERVER_BY_PROGRAM, GATEWAY, LICENSE_PROXY, ROUTE
 from runtime.errors import ConfigError
 
 ENV_FILE_NAME = "aai.env"
+# What has its place elsewhere, and where.
+NOT_IN_THE_FILE = {
+    "AAI_HOME": "export it; this file lies inside it",
+    "AAI_BIN_DIR": "set by the launcher",
+    "AAI_GATEWAY_STOP_WAIT_S": "set by the launcher",
+    "SERVER_PORT": "per program, in etc/supervisord.conf; here AAI_ASR_*_PORT",
+    "HTTP_PORT": "per program, in etc/supervisord.conf; here AAI_PROXY_PORT",
+}
 PREFIX = "AAI_"
+# Every name shares the prefix; below this likeness a suggestion would be a guess.
+CLOSE_NAME_RATIO = 0.75
 
 
 def _boolean(value: object) -> object:
@@ -96,6 +106,42 @@ class HostSettings(BaseModel):
         alias="AAI_DRAIN_LIMIT_S",
         description="Seconds open sessions may run on after a stop or a stack switch; `make run` sets 30.",
     )
+    auth_mode: Literal["compat", "keys", "token"] = Field(
+        "compat",
+        alias="AAI_AUTH_MODE",
+        description="compat takes any Authorization value or token, keys the keys of `aai-console keys` and tokens "
+        "they fetched, token only such tokens.",
+    )
+    api_keys_path: Path | None = Field(
+        None,
+        alias="AAI_API_KEYS_FILE",
+        description="Hashes of the client keys; AAI_HOME/keys/api-keys.json when unset. Read again when it changes.",
+    )
+    tls_cert_file: Path | None = Field(
+        None,
+        alias="AAI_TLS_CERT_FILE",
+        description="PEM certificate chain of the gateway; with AAI_TLS_KEY_FILE it also listens on AAI_TLS_PORT.",
+    )
+    tls_key_file: Path | None = Field(
+        None, alias="AAI_TLS_KEY_FILE", description="PEM private key of AAI_TLS_CERT_FILE, without a passphrase."
+    )
+    tls_port: Port = Field(8443, alias="AAI_TLS_PORT", description="TCP port of the WebSocket gateway with TLS.")
+    grpc_tls_cert_file: Path | None = Field(
+        None,
+        alias="AAI_GRPC_TLS_CERT_FILE",
+        description="PEM certificate for gRPC between gateway, router and ASR servers of this host, plain without it; "
+        "it must name 127.0.0.1.",
+    )
+    grpc_tls_key_file: Path | None = Field(
+        None,
+        alias="AAI_GRPC_TLS_KEY_FILE",
+        description="PEM private key of AAI_GRPC_TLS_CERT_FILE, without a passphrase.",
+    )
+    grpc_tls_ca_file: Path | None = Field(
+        None,
+        alias="AAI_GRPC_TLS_CA_FILE",
+        description="PEM certificates gRPC clients trust; AAI_GRPC_TLS_CERT_FILE, else the system's, when unset.",
+    )
     internal_token_file: Path | None = Field(
         None,
         alias="AAI_INTERNAL_TOKEN_FILE",
@@ -130,6 +176,16 @@ class HostSettings(BaseModel):
         """File that holds the internal token."""
         return self.internal_token_file or self.keys_dir / "internal.token"
 
+    @property
+    def api_keys_file(self) -> Path:
+        """File that holds the hashes of the client keys."""
+        return self.api_keys_path or self.keys_dir / "api-keys.json"
+
+    @property
+    def token_key_file(self) -> Path:
+        """File that holds the key temporary tokens are signed with."""
+        return self.keys_dir / "token.key"
+
     def admin_socket(self, program: str, number: int = 0) -> Path:
         """Return the admin socket of one process of a program."""
         return self.run_dir / f"{program}-{number:02d}.sock"
@@ -161,7 +217,7 @@ class HostSettings(BaseModel):
         try:
             return cls.model_validate(chosen)
         except ValidationError as error:
-            raise ConfigError(_explain(cls, error)) from None
+            raise ConfigError(_explain(cls, error)[0].text) from None
 
 
 class GatewaySettings(HostSettings):
@@ -321,6 +377,19 @@ class SettingRow:
     secret: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """One thing that is wrong with the settings.
+
+    Attributes:
+        name: the variable at fault; empty when the text names several.
+        text: what was found and what is accepted.
+    """
+
+    name: str
+    text: str
+
+
 def rows_of(settings: type[HostSettings]) -> tuple[SettingRow, ...]:
     """Return the rows of one program's class, inherited ones included."""
     return tuple(
@@ -358,15 +427,41 @@ def read_env_file(path: Path) -> dict[str, str]:
     """Return the variables of an ``aai.env`` file; none when there is no file.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, or a line is not a setting.
+    """
+    text = read_env_text(path)
+    values: dict[str, str] = {}
+    for binding in parse_stream(StringIO(text)):
+        if binding.error or (binding.key is not None and binding.value is None):
+            # The line is not shown: it may hold a secret.
+            raise ConfigError(
+                f"{path}, line {_line_number(binding)} is not a setting; write NAME=value, or # before a comment"
+            )
+        if binding.key == "AAI_HOME":
+            raise ConfigError(f"{path}, line {_line_number(binding)}: AAI_HOME cannot be set inside itself; export it")
+        if binding.key is not None:
+            values[binding.key] = binding.value or ""
+    return values
+
+
+def _line_number(binding: Binding) -> int:
+    """Return the line a binding stands on; the parser counts from the blank lines before it."""
+    text = binding.original.string
+    return binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def read_env_text(path: Path) -> str:
+    """Return the text of an ``aai.env`` file; empty when there is no file.
+
+    Raises:
+        ConfigError: it cannot be read.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        return {}
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {error}; make it a UTF-8 text file you own") from error
-    return {name: value or "" for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items()}
 
 
 def reject_unknown(names: Iterable[str]) -> None:
@@ -378,9 +473,19 @@ def reject_unknown(names: Iterable[str]) -> None:
     known = {row.name for settings in PROGRAM_SETTINGS for row in rows_of(settings)}
     for name in sorted(names):
         if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
+            close = difflib.get_close_matches(name, known, n=1, cutoff=CLOSE_NAME_RATIO)
             hint = f"; did you mean {close[0]}?" if close else "; `aai-console config show` lists the accepted names"
             raise ConfigError(f"{name} is not a setting{hint}")
+
+
+def value_problems(settings: type[HostSettings], values: Mapping[str, str]) -> tuple[SettingProblem, ...]:
+    """Return what is wrong with the values of one program's variables; names it does not read are passed over."""
+    known = {row.name for row in rows_of(settings)}
+    try:
+        settings.model_validate({name: value for name, value in values.items() if name in known and value != ""})
+    except ValidationError as error:
+        return _explain(settings, error)
+    return ()
 
 
 def env_file_template() -> str:
@@ -391,14 +496,9 @@ def env_file_template() -> str:
         "",
     ]
     for row in settings_table():
-        if row.name == "AAI_HOME":
-            continue  # the file lives inside it
-        lines += [
-            f"# {row.sentence}",
-            f"# ({', '.join(row.programs)}; {row.accepts})",
-            f"#{row.name}={row.default}",
-            "",
-        ]
+        lines += [f"# {row.sentence}", f"# ({', '.join(row.programs)}; {row.accepts})"]
+        elsewhere = NOT_IN_THE_FILE.get(row.name)
+        lines += [f"# {row.name}: {elsewhere}" if elsewhere else f"#{row.name}={row.default}", ""]
     return "\n".join(lines)
 
 
@@ -430,12 +530,22 @@ def _default_text(field: FieldInfo) -> str:
     default = field.default
     if field.default_factory is not None:
         return "./var"
+    if isinstance(default, bool):
+        return str(default).lower()
     return "" if default is None else str(default)
 
 
-def _explain(settings: type[HostSettings], error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0])
-    row = next(row for row in rows_of(settings) if row.name == name)
-    value = "(hidden)" if row.secret else repr(first["input"])
-    return f"{name}={value} is not accepted: expected {row.accepts}"
+def _explain(settings: type[HostSettings], error: ValidationError) -> tuple[SettingProblem, ...]:
+    rows = {row.name: row for row in rows_of(settings)}
+    return tuple(_explain_one(rows, found["loc"], found["input"], found["msg"]) for found in error.errors())
+
+
+def _explain_one(
+    rows: Mapping[str, SettingRow], place: tuple[int | str, ...], value: object, message: str
+) -> SettingProblem:
+    name = str(place[0]) if place else ""
+    row = rows.get(name)
+    if row is None:  # a rule about several variables names them itself
+        return SettingProblem(name, message.removeprefix("Value error, "))
+    shown = "(hidden)" if row.secret else repr(value)
+    return SettingProblem(name, f"{name}={shown} is not accepted: expected {row.accepts}")

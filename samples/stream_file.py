@@ -93,9 +93,10 @@ def read_frames(path: Path) -> tuple[int, list[bytes]]:
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (wave.Error, EOFError) as error:
-        raise UsageError(f"{path}: not a PCM WAV file ({error or 'cut off'})") from None
+        raise UsageError(f"{path}: not a PCM WAV file: {str(error) or 'it ends too early'}") from None
     if channels != 1 or sample_bytes != 2:
-        raise UsageError(f"{path}: {channels} channels of {8 * sample_bytes} bits, expected 1 channel of 16 bits")
+        noun = "channel" if channels == 1 else "channels"
+        raise UsageError(f"{path}: {channels} {noun} of {8 * sample_bytes} bits, expected 1 channel of 16 bits")
     if not audio:
         raise UsageError(f"{path}: no audio in it")
     frame_bytes = 2 * rate_hz * FRAME_MS // 1000
@@ -202,8 +203,9 @@ async def run_session(url: str, frames: AsyncIterator[bytes]) -> None:
     try:
         # A self-hosted gateway is near: no proxy of the environment lies between.
         connection = await connect(url, additional_headers={"Authorization": "self-hosted"}, proxy=None)
-    except InvalidURI as error:
-        raise UsageError(str(error)) from None
+    except (InvalidURI, ValueError):  # the latter for a port that is no number
+        address = url.partition("?")[0]
+        raise UsageError(f"{address} is not a WebSocket address: expected ws://HOST:PORT or wss://HOST:PORT") from None
     except (OSError, InvalidHandshake) as error:
         reason = "connection refused" if f"[Errno {errno.ECONNREFUSED}]" in str(error) else str(error) or "no answer"
         raise SessionError(f"cannot connect to {url.partition('?')[0]}: {reason}") from None

@@ -119,6 +119,7 @@ def snapshot_of(
         ),
         machine=machine.machine(),
         drain_limit_s=view.site.drain_limit_s,
+        faults=(view.cut_short,) if view.cut_short else (),
         elsewhere=view.operation.verb if view.operation else "",
     )
 
@@ -153,7 +154,7 @@ def _engine_text(process: ProcessView, readiness: Readiness) -> str:
     if engine is None or readiness is not Readiness.OK:
         return ""
     languages = ", ".join(process.facts.get("languages", ()))
-    return f"{engine} engine, {languages}" + (" (degraded)" if process.facts.get("degraded") else "")
+    return f"{engine} engine, {languages}" + (", degraded" if process.facts.get("degraded") else "")
 
 
 def license_of(status: LicenseStatus | None) -> License:

@@ -12,7 +12,7 @@ import msgspec
 
 from runtime.errors import AppError, ConfigError, EnvironmentFault, LicenseError, UpstreamError
 from runtime.supervise.errors import ProgramFailed, SuperviseError
-from runtime.supervise.progress import Event, Report
+from runtime.supervise.progress import Event, Report, SessionsLeft
 
 JSON_SCHEMA = 1
 
@@ -127,12 +127,17 @@ def print_answer(answer: Answer, *, as_json: bool) -> None:
         print(f"aai-console: {answer.failure.message}{fix}", file=sys.stderr)
 
 
-def reporter(*, quiet: bool) -> Report:
-    """Return who tells an operation's progress on stderr; nobody when quiet."""
+def reporter(*, quiet: bool, hurry: str = "") -> Report:
+    """Return who tells an operation's progress on stderr; nobody when quiet.
+
+    Args:
+        hurry: how to end the sessions the operation waits for, told whenever it does; empty for no way.
+    """
 
     def report(event: Event) -> None:
         if not quiet:
-            print(event, file=sys.stderr, flush=True)
+            is_waiting = isinstance(event, SessionsLeft) and hurry
+            print(f"{event}; {hurry}" if is_waiting else event, file=sys.stderr, flush=True)
 
     return report
 
@@ -145,6 +150,11 @@ def add_common_options(parser: argparse.ArgumentParser, *, with_timeout: bool = 
         parser.add_argument(
             "--timeout", type=_seconds, metavar="S", help="give up after S seconds; each step has its own limit anyway"
         )
+
+
+def sentence(text: str) -> str:
+    """Return text with a capital first letter and a full stop; the other letters stay as they are."""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _seconds(text: str) -> float:

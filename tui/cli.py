@@ -29,6 +29,8 @@ COMMANDS = {
     "logs": "logs",
     "transcribe": "transcribe",
     "config": "config",
+    "keys": "keys",
+    "tls": "tls",
     "license": "license",
     "version": "version",
 }
@@ -46,6 +48,7 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
         "the full-screen console.",
         epilog=exit_code_text(),
     )
+    parser.add_argument("--version", action="store_true", help="show the version, as the command version does")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     names = [COMMANDS[only]] if only in COMMANDS else dict.fromkeys(COMMANDS.values())
     for name in names:
@@ -55,6 +58,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    if arguments and arguments[0] == "--version":
+        arguments = ["version", *arguments[1:]]
     parser = build_parser(arguments[0] if arguments else None)
     parsed = parser.parse_args(arguments)
     if parsed.command is None:
@@ -63,8 +68,8 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         code = int(parsed.func(parsed))
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        print("aai-console: interrupted", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        print("; ".join(["aai-console: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         # Nobody reads any more; keep the interpreter from complaining about it at its end.

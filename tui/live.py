@@ -11,6 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidStatus, InvalidURI
 
 from runtime.errors import UpstreamError
+from runtime.operator_access import UNCHECKED
 from tui.transcription import Began, Output, Refused, Transcription
 
 BLOCK_MS = 100
@@ -19,7 +20,6 @@ CONNECT_LIMIT_S = 10.0
 BEGIN_LIMIT_S = 10.0
 # After the last audio; a gateway ends within 4 s.
 TERMINATION_LIMIT_S = 15.0
-CREDENTIAL = "self-hosted"
 
 
 class GatewayUnreachable(UpstreamError):
@@ -68,7 +68,11 @@ def session_url(endpoint: str, sample_rate_hz: int, model: str | None) -> str:
 
 
 async def transcribe_recording(
-    url: str, recording: Recording, transcription: Transcription, report: Callable[[Output], None]
+    url: str,
+    recording: Recording,
+    transcription: Transcription,
+    report: Callable[[Output], None],
+    credential: str = UNCHECKED,
 ) -> None:
     """Stream a recording and report what comes back until the session ends.
 
@@ -76,6 +80,7 @@ async def transcribe_recording(
         url: of the session, as ``session_url`` makes it.
         transcription: collects the answers.
         report: called with each of them as it comes.
+        credential: for the ``Authorization`` header.
 
     Raises:
         GatewayUnreachable: no connection.
@@ -87,7 +92,7 @@ async def transcribe_recording(
         # gateway looks after dead peers, and a busy host must not fail a healthy session.
         connection = await connect(
             url,
-            additional_headers={"Authorization": CREDENTIAL},
+            additional_headers={"Authorization": credential},
             compression=None,
             open_timeout=CONNECT_LIMIT_S,
             ping_interval=None,

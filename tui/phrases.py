@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
+from runtime.catalog import ASR_SERVER_BY_PROGRAM, GATEWAY, LICENSE_PROXY
 from runtime.supervise.log_reader import clean_line
-from tui.store import Gpu, License, Machine, Service, Session, View, stack_word
+from runtime.supervise.progress import sessions_text
+from tui.store import Gpu, HostSnapshot, License, Machine, Service, Session, View, stack_word
 
 BAR_CELLS = 10
 _STATE_CELLS = 9
 
 
 def span_text(seconds: float | None) -> str:
-    """Return a length of time in at most six characters: ``12s``, ``01:12``, ``5h07m``, ``3d04h``."""
+    """Return a length of time in at most six characters: ``12s``, ``1m12s``, ``5h07m``, ``3d04h``."""
     if seconds is None:
         return "-"
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole}s"
     if whole < 3_600:
-        return f"{whole // 60:02d}:{whole % 60:02d}"
+        return f"{whole // 60}m{whole % 60:02d}s"
     if whole < 86_400:
         return f"{whole // 3_600}h{whole % 3_600 // 60:02d}m"
     return f"{whole // 86_400}d{whole % 86_400 // 3_600:02d}h"
@@ -35,6 +38,18 @@ def bytes_text(count: int | None) -> str:
         return f"{mebibytes:.0f}M"
     gibibytes = count / 2**30
     return f"{gibibytes:.1f}G" if gibibytes < 100 else f"{gibibytes:.0f}G"
+
+
+def time_of_day_text(moment: datetime, room_cells: int) -> str:
+    """Return a time of day with its zone, without the zone or not at all, as there is room.
+
+    Args:
+        moment: with its zone.
+        room_cells: what may be used.
+    """
+    clock = f"{moment:%H:%M:%S}"
+    fitting = [text for text in (f"{clock} {moment.tzname()}", clock) if len(text) <= room_cells]
+    return fitting[0] if fitting else ""
 
 
 def clock_text(seconds: float) -> str:
@@ -104,6 +119,38 @@ def session_cells(session: Session) -> tuple[str, ...]:
         session.worker or "-",
         session.client or "-",
     )
+
+
+def stop_consequence(service: Service, snapshot: HostSnapshot, *, comes_back: bool) -> str:
+    """Return what stopping a service means for the open sessions, in one sentence.
+
+    Args:
+        service: what is to be stopped; a group row stands for all its processes.
+        snapshot: with the open sessions.
+        comes_back: it is started again at once.
+    """
+    count = sessions_hit(service, snapshot)
+    if service.program == LICENSE_PROXY:
+        return "No open session ends by it; without the proxy the gateway stops serving after a while."
+    if count == 0:
+        return "No open session uses it."
+    use = f"{sessions_text(count)} {'uses' if count == 1 else 'use'} it"
+    if service.program == GATEWAY:
+        limit = f"after {span_text(snapshot.drain_limit_s)} at the latest" if snapshot.drain_limit_s else "at once"
+        return f"{use} and would end {limit}."
+    return f"{use} and may end." if comes_back else f"{use} and would end."
+
+
+def sessions_hit(service: Service, snapshot: HostSnapshot) -> int:
+    """Return how many open sessions a service has a part in."""
+    if service.program == LICENSE_PROXY:
+        return 0
+    if service.program == GATEWAY and not service.is_group:
+        return sum(session.worker == service.name for session in snapshot.sessions)
+    if server := ASR_SERVER_BY_PROGRAM.get(service.program):
+        is_up = server.stack is snapshot.stack
+        return sum(is_up and session.model == server.model for session in snapshot.sessions)
+    return len(snapshot.sessions)
 
 
 def license_text(found: License, now_s: float) -> str:
@@ -190,7 +237,13 @@ _PLAIN = re.compile(
 )
 _JSON_TIME = re.compile(r'"timestamp":\s*"\d{4}-\d\d-\d\dT(?P<time>\d\d:\d\d:\d\d(?:\.\d{1,3})?)')
 _JSON_LEVEL = re.compile(r'"level":\s*"(?P<level>\w+)"')
+_SHORT_LEVELS = {"WARNING": "WARN", "CRITICAL": "CRIT"}
 LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL", "CRIT"})
+
+
+def level_word(level: str) -> str:
+    """Return a log level in at most five characters."""
+    return _SHORT_LEVELS.get(level, level)[:5]
 
 
 def parse_log_line(raw: str) -> LogLine:

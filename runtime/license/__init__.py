@@ -20,6 +20,7 @@ from runtime.license.files import (
     LicenseFiles,
     ensure_development_license,
     find_license_files,
+    hint_for,
     pin_public_key,
 )
 from runtime.license.issue import (
@@ -81,6 +82,7 @@ __all__ = [
     "Verification",
     "ensure_development_license",
     "find_license_files",
+    "hint_for",
     "inspect_token",
     "issue_license",
     "key_id",

@@ -23,7 +23,7 @@ from runtime.license.keys import (
     public_keys_document,
     read_limited,
 )
-from runtime.license.verify import Verdict, inspect_token, verify_token
+from runtime.license.verify import HINTS, Verdict, Verification, inspect_token, verify_token
 from runtime.private_files import atomic_write_private, create_private
 from runtime.settings import LicenseProxySettings, checkout_root
 
@@ -73,6 +73,20 @@ def find_license_files(settings: LicenseProxySettings, checkout: Path | None = N
         beside = license_file.with_name(PUBLIC_KEYS_NAME)
         public_keys = beside if beside.is_file() else settings.home / PUBLIC_KEYS_NAME
     return LicenseFiles(license_file, public_keys)
+
+
+def hint_for(found: Verification, files: LicenseFiles) -> str:
+    """Return what an operator can do about a license that is not valid.
+
+    Args:
+        found: the outcome of its verification.
+        files: which files were used.
+    """
+    # A file of another name was set on purpose.
+    has_own_keys = files.license.with_name(PUBLIC_KEYS_NAME).is_file() or files.public_keys.name != PUBLIC_KEYS_NAME
+    if found.verdict is Verdict.UNTRUSTED and not has_own_keys:
+        return f"put the issuer's public keys beside it as {PUBLIC_KEYS_NAME} (or set LICENSE_PUBLIC_KEYS_PATH)"
+    return HINTS.get(found.verdict, "")
 
 
 def ensure_development_license(home: Path, now_s: int) -> DevelopmentLicense:

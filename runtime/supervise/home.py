@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from runtime.catalog import Stack
-from runtime.errors import ConfigError, EnvironmentFault, LicenseError
-from runtime.private_files import create_private, ensure_internal_token
-from runtime.settings import ENV_FILE_NAME, LicenseProxySettings, env_file_template, read_env_file
+from runtime.errors import EnvironmentFault, LicenseError
+from runtime.private_files import create_private, ensure_internal_token, ensure_secret
+from runtime.settings import ENV_FILE_NAME, HostSettings, LicenseProxySettings, env_file_template
 from runtime.supervise.errors import LicenseRefused
 from runtime.supervise.plan import Site, processes_of
 
@@ -87,23 +87,30 @@ def check_installation(bin_dir: Path) -> None:
             ) from None
 
 
-def check_env_file(home: Path) -> None:
-    """Refuse per-program variables in the file all programs read.
+def per_program_text(name: str, path: Path) -> str:
+    """Return why a variable of single programs must not stand in the file all programs read."""
+    return (
+        f"{name} in {path} would hold for every program; "
+        "set AAI_PROXY_PORT or the AAI_ASR_*_PORT of the one that is meant"
+    )
+
+
+def check_tls(settings: HostSettings) -> None:
+    """Refuse certificate and key files the programs could not use.
 
     Raises:
-        ConfigError: naming the variable and what to set instead.
+        ConfigError: naming the setting and what is wrong with its file.
     """
-    given = read_env_file(home / ENV_FILE_NAME)
-    for name in PER_PROGRAM_VARIABLES:
-        if given.get(name):
-            raise ConfigError(
-                f"{name} in {home / ENV_FILE_NAME} would hold for every program; "
-                "set AAI_PROXY_PORT or the AAI_ASR_*_PORT of the one that is meant"
-            )
+    from runtime.tls import load_context, pair_of, tls_files
+
+    grpc_files = pair_of(settings.grpc_tls_cert_file, settings.grpc_tls_key_file, "AAI_GRPC_TLS")
+    for files in (tls_files(settings), grpc_files):
+        if files is not None:
+            load_context(files)
 
 
 def make_first_files(site: Site, token_file: Path, now_s: float | None = None) -> tuple[str, ...]:
-    """Write what a first start needs and is not there: aai.env, internal token, development license.
+    """Write what a first start needs and is not there: aai.env, secrets, development license.
 
     Args:
         site: of the stack.
@@ -123,6 +130,7 @@ def make_first_files(site: Site, token_file: Path, now_s: float | None = None) -
     if create_private(site.home / ENV_FILE_NAME, env_file_template().encode()):
         made.append(f"wrote {site.home / ENV_FILE_NAME} with every setting, commented out")
     ensure_internal_token(token_file)
+    ensure_secret(site.token_key_file, "token key")
     own = find_license_files(_license_settings(site.home))
     if own.license.parent == site.home:
         found = ensure_development_license(site.home, int(time.time() if now_s is None else now_s))
@@ -138,14 +146,14 @@ def check_license(home: Path, stack: Stack, now_s: float | None = None) -> None:
         LicenseError: it is missing, broken or not valid now.
         LicenseRefused: it is valid and does not cover the stack.
     """
-    from runtime.license import HINTS, Verdict, find_license_files, verify_files
+    from runtime.license import Verdict, find_license_files, hint_for, verify_files
 
     settings = _license_settings(home)
     files = find_license_files(settings)
     now_s = time.time() if now_s is None else now_s
     found = verify_files(files.license, files.public_keys, now_s, settings.clock_leeway_s)
     if found.verdict is not Verdict.VALID or found.claims is None:
-        raise LicenseError(f"the license {files.license} is not usable: {found.reason}; {HINTS[found.verdict]}")
+        raise LicenseError(f"the license {files.license} is not usable: {found.reason}; {hint_for(found, files)}")
     if stack not in found.claims.stacks:
         licensed = ", ".join(found.claims.stacks)
         raise LicenseRefused(

@@ -30,7 +30,7 @@ class Host:
         self.home = home
         self.run_dir = home / "run"
         self.client = SupervisorClient(self.run_dir / "supervisor.sock")
-        self._environment = dict(environment)
+        self.environment = dict(environment)
 
     @classmethod
     def open(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -45,7 +45,7 @@ class Host:
         Raises:
             ConfigError: a bad value or an unknown ``AAI_*`` name.
         """
-        return ConsoleSettings.load({**self._environment, "AAI_HOME": str(self.home)})
+        return ConsoleSettings.load({**self.environment, "AAI_HOME": str(self.home)})
 
     def configured_site(self) -> Site:
         """Return the site a new start would have.

@@ -83,6 +83,8 @@ def supervisor_environment(site: Site, inherited: Mapping[str, str]) -> dict[str
         "AAI_DRAIN_LIMIT_S": str(site.drain_limit_s),
         "AAI_GATEWAY_STOP_WAIT_S": str(site.gateway_stop_wait_s),
     }
+    if site.tls_port is not None:
+        environment["AAI_TLS_PORT"] = str(site.tls_port)
     environment |= {server.port_variable: str(site.asr_ports[server.program]) for server in ASR_SERVERS}
     return environment
 

@@ -15,10 +15,10 @@ from runtime.deployment import Deployment, whole_stack, write_deployment
 from runtime.supervise.client import ProcessInfo
 from runtime.supervise.errors import SuperviseError
 from runtime.supervise.home import (
-    check_env_file,
     check_installation,
     check_license,
     check_socket_paths,
+    check_tls,
     make_directories,
     make_first_files,
 )
@@ -40,8 +40,9 @@ from runtime.supervise.plan import (
 )
 from runtime.supervise.probes import probe
 from runtime.supervise.progress import Done, Note, Report, StepStarted
+from runtime.supervise.settings_check import check_settings
 from runtime.supervise.stack_state import StackState, forget_stack_state, write_stack_state
-from runtime.supervise.states import AT_REST
+from runtime.supervise.states import AT_REST, WANTED
 
 ASR_STAGE = 1
 
@@ -111,14 +112,20 @@ class Lifecycle:
 
         Raises:
             SuperviseError: an unknown name, a process of the other stack, or a failed start.
+            ConfigError: a setting is bad; nothing was started.
         """
         _, chosen = self._select(names)
+        check_settings(self.host)
         with OperationLock(self.host.run_dir, f"start {' '.join(names)}"):
             changed = self._start(chosen)
             self._done(f"{_names(chosen)} ready", self.host.stack(), changed=changed)
 
-    def stop(self, names: Sequence[str]) -> None:
-        """Stop single processes; a gateway worker drains first.
+    def stop(self, names: Sequence[str], drain_s: int | None = None) -> None:
+        """Stop single processes; a gateway worker drains first, and one that drains already is hurried.
+
+        Args:
+            names: processes or programs.
+            drain_s: seconds open sessions may run on; the stack's drain limit when None.
 
         Raises:
             SuperviseError: an unknown name.
@@ -127,28 +134,35 @@ class Lifecycle:
         site, chosen = self._select(names)
         with OperationLock(self.host.run_dir, f"stop {' '.join(names)}"):
             changed = any(info.state not in AT_REST for info in self._infos(chosen))
-            self._stop(site, chosen)
+            self._stop(site, chosen, drain_s)
             self._done(f"{_names(chosen)} stopped", self.host.stack(), changed=changed)
 
-    def restart(self, names: Sequence[str]) -> None:
+    def restart(self, names: Sequence[str], drain_s: int | None = None) -> None:
         """Stop and start single processes one after the other, so that gateway workers stand in for each other.
+
+        Args:
+            names: processes or programs.
+            drain_s: seconds open sessions may run on; the stack's drain limit when None.
 
         Raises:
             SuperviseError: an unknown name, a process of the other stack, or a failed start.
+            ConfigError: a setting is bad; nothing was stopped.
             DeadlineExceeded: one did not end in time.
         """
         site, chosen = self._select(names)
+        check_settings(self.host)
         with OperationLock(self.host.run_dir, f"restart {' '.join(names)}"):
             self._refuse_other_stack(chosen)
             for process in chosen:
-                self._stop(site, [process])
+                self._stop(site, [process], drain_s)
                 self._start([process])
             self._done(f"{_names(chosen)} ready again", self.host.stack(), changed=True)
 
     def _cold_start(self, stack: Stack) -> None:
-        site = self.host.configured_site()
         self.report(StepStarted("check", f"checking this machine for the {stack} stack"))
-        check_env_file(site.home)
+        check_settings(self.host)
+        site = self.host.configured_site()
+        check_tls(self.host.settings())
         check_ports_differ(site, stack)
         check_socket_paths(site, stack)
         check_installation(site.bin_dir)
@@ -185,16 +199,29 @@ class Lifecycle:
         self._forget()
 
     def _complete(self, wanted: Stack | None) -> None:
+        check_settings(self.host)
         site = self.host.site()
         if changed := changed_settings(site, self.host.configured_site()):
             words = ", ".join(changed)
             self.report(Note(f"the running stack keeps its settings; {words} hold after aai-console down and up"))
-        stack = self._stack_to_keep(site, wanted)
+        self.complete(site, self._stack_to_keep(site, wanted))
+
+    def complete(self, site: Site, stack: Stack) -> None:
+        """Have all of a stack ready under the running supervisord; the caller holds the lock.
+
+        What an operation left that was cut short is put right: servers of the other stack end, and
+        the stack takes new sessions again.
+
+        Raises:
+            AppError: a program did not become ready; what was started is stopped again.
+        """
         processes = processes_of(site, stack)
         infos = self.host.client.processes()
         if all(_is_ready(plan, infos) for plan in processes) and self.host.deployment() == whole_stack(stack):
             self._done(f"the {stack} stack is running and ready already", stack, changed=False)
             return
+        if self.host.deployment() != whole_stack(stack):
+            self.report(Note(f"an earlier operation was cut short; completing the {stack} stack"))
         started = [plan for plan in processes if state_of(infos, plan) in AT_REST]
         complete = False
         try:
@@ -235,10 +262,9 @@ class Lifecycle:
 
     def end_supervised(self, site: Site, drain_s: int | None) -> None:
         """Stop every program in order, then supervisord; the caller holds the lock."""
-        limit_s = site.drain_limit_s if drain_s is None else drain_s
         for stage in reversed(stages_of(plan_processes(site))):
             if stage[0].program == GATEWAY:
-                self.moves.stop_gateway(site, stage, limit_s)
+                self.moves.stop_gateway(site, stage, drain_s)
             else:
                 self.moves.stop_processes(stage, STOP_LIMIT_S, None)
         pid = self.host.client.pid()
@@ -259,11 +285,11 @@ class Lifecycle:
             self.moves.start_processes(stage)
         return idle
 
-    def _stop(self, site: Site, chosen: Sequence[ProcessPlan]) -> None:
+    def _stop(self, site: Site, chosen: Sequence[ProcessPlan], drain_s: int | None) -> None:
         workers = [process for process in chosen if process.program == GATEWAY]
         others = [process for process in chosen if process.program != GATEWAY]
         if workers:
-            self.moves.stop_processes(workers, site.gateway_stop_wait_s + STOP_LIMIT_S, site.drain_limit_s)
+            self.moves.stop_gateway(site, workers, drain_s)
         if others:
             self.moves.stop_processes(others, STOP_LIMIT_S, None)
 
@@ -297,6 +323,8 @@ def changed_settings(running: Site, configured: Site) -> list[str]:
         "AAI_WSS_PORT": (running.wss_port, configured.wss_port),
         "AAI_ROUTER_PORT": (running.router_port, configured.router_port),
         "AAI_PROXY_PORT": (running.proxy_port, configured.proxy_port),
+        "AAI_TLS_PORT": (running.tls_port or "none", configured.tls_port or "none"),
+        "AAI_AUTH_MODE": (running.auth_mode, configured.auth_mode),
         "AAI_GATEWAY_WORKERS": (running.gateway_workers, configured.gateway_workers),
     }
     pairs |= {
@@ -308,7 +336,8 @@ def changed_settings(running: Site, configured: Site) -> list[str]:
 
 def _is_ready(plan: ProcessPlan, infos: dict[str, ProcessInfo]) -> bool:
     info = infos.get(plan.supervisor_name)
-    return info is not None and probe(plan, info.pid).ready
+    # One that is stopping may still answer.
+    return info is not None and info.state in WANTED and probe(plan, info.pid).ready
 
 
 def _names(processes: Sequence[ProcessPlan]) -> str:

@@ -14,9 +14,9 @@ from runtime.supervise.gates import count_sessions, log_marks, wait_at_rest, wai
 from runtime.supervise.host import Host
 from runtime.supervise.leftovers import find_processes
 from runtime.supervise.pace import Pace, holds_within
-from runtime.supervise.plan import ProcessPlan, Site, plan_processes
+from runtime.supervise.plan import Listener, ProcessPlan, Site, plan_processes
 from runtime.supervise.ports import holder_of, is_free, taken_text
-from runtime.supervise.progress import Note, Report, StepStarted
+from runtime.supervise.progress import Note, Report, StepStarted, drain_text
 from runtime.supervise.states import AT_REST, WANTED, ProcessState
 
 # More than the longest stopwaitsecs of a program that does not drain, and the kill after it.
@@ -41,8 +41,11 @@ class Moves:
         idle = [plan for plan in processes if state_of(infos, plan) not in WANTED]
         stopping = [plan for plan in idle if state_of(infos, plan) not in AT_REST]
         if stopping:
-            limit_s = self.host.site().gateway_stop_wait_s + STOP_LIMIT_S
-            wait_at_rest(self.host.client, stopping, limit_s, self.pace, self.report)
+            site = self.host.site()
+            names = ", ".join(process.name for process in stopping)
+            self.report(StepStarted("drain", f"waiting for the end of {names}, which is still stopping"))
+            limit_s = site.gateway_stop_wait_s + STOP_LIMIT_S
+            wait_at_rest(self.host.client, stopping, limit_s, self.pace, self.report, drain_limit_s=site.drain_limit_s)
         self.wait_for_ports(idle)
         for process in idle:
             try:
@@ -59,19 +62,19 @@ class Moves:
         Raises:
             EnvironmentFault: somebody else holds one.
         """
-        for process in _one_per_port(processes):
-            if is_free(process.host, process.port):
+        for listener in _one_per_port(processes):
+            if is_free(listener.host, listener.port):
                 continue
-            holder = holder_of(process.port)
-            if process.program == GATEWAY and holder is not None and holder.pid in self._supervised_pids():
+            holder = holder_of(listener.port)
+            if listener.program == GATEWAY and holder is not None and holder.pid in self._supervised_pids():
                 continue  # workers share their port
             dying = holder is not None and holder.pid in {found.pid for found in find_processes(self.host.home)}
             limit_s = PORT_FREE_LIMIT_S if dying else 0.5
             if not holds_within(
-                lambda one=process: is_free(one.host, one.port),  # type: ignore[misc]
-                limit_s, self.pace, f"port {process.port} is free",
+                lambda one=listener: is_free(one.host, one.port),  # type: ignore[misc]
+                limit_s, self.pace, f"port {listener.port} is free",
             ):  # fmt: skip
-                raise EnvironmentFault(taken_text(process, holder_of(process.port)))
+                raise EnvironmentFault(taken_text(listener, holder_of(listener.port)))
 
     def stop_processes(self, processes: Sequence[ProcessPlan], limit_s: float, drain_limit_s: float | None) -> None:
         """Ask processes to end and wait until they have."""
@@ -99,15 +102,27 @@ class Moves:
         plans = [plan for plan in plan_processes(self.host.site()) if plan.program == program]
         return [plan for plan in plans if plan.supervisor_name in infos and infos[plan.supervisor_name].pid]
 
-    def stop_gateway(self, site: Site, workers: Sequence[ProcessPlan], limit_s: int) -> None:
-        """Stop all gateway workers at once; their sessions may run on for ``limit_s``."""
-        running = self.running(GATEWAY)
-        if running and limit_s < site.drain_limit_s:
+    def stop_gateway(self, site: Site, workers: Sequence[ProcessPlan], drain_s: int | None) -> None:
+        """Stop gateway workers at once; those that are stopping already get a shorter limit, too.
+
+        Args:
+            site: of the running stack.
+            workers: the workers to stop.
+            drain_s: seconds sessions may run on; the stack's drain limit when None, and never more than that.
+        """
+        limit_s = site.drain_limit_s if drain_s is None else min(drain_s, site.drain_limit_s)
+        if drain_s is not None and drain_s > limit_s:
+            self.report(Note(f"the running stack lets sessions run on {limit_s} s at most (AAI_DRAIN_LIMIT_S)"))
+        asked = {worker.name for worker in workers}
+        everyone = self.running(GATEWAY)
+        running = [worker for worker in everyone if worker.name in asked]
+        if running:
+            who = "the gateway" if len(running) == len(everyone) else ", ".join(worker.name for worker in running)
+            count = count_sessions(running)
+            after = f", {drain_text(count, limit_s)}" if count else ""
+            self.report(StepStarted("drain", f"stopping {who}{after}"))
+        if limit_s < site.drain_limit_s:
             self._shorten_drain(running, limit_s)
-        if count := count_sessions(running):
-            self.report(StepStarted("drain", f"stopping the gateway, {count} open sessions may run on {limit_s} s"))
-        elif running:
-            self.report(StepStarted("drain", "stopping the gateway"))
         self.stop_processes(workers, site.gateway_stop_wait_s + STOP_LIMIT_S, limit_s)
 
     def _shorten_drain(self, workers: Sequence[ProcessPlan], limit_s: int) -> None:
@@ -135,5 +150,5 @@ def state_of(infos: Mapping[str, ProcessInfo], plan: ProcessPlan) -> ProcessStat
     return info.state
 
 
-def _one_per_port(processes: Sequence[ProcessPlan]) -> list[ProcessPlan]:
-    return list({(process.host, process.port): process for process in processes}.values())
+def _one_per_port(processes: Sequence[ProcessPlan]) -> list[Listener]:
+    return list({(one.host, one.port): one for process in processes for one in process.listeners}.values())

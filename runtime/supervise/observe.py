@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from runtime.catalog import GATEWAY, LICENSE_PROXY, Stack
+from runtime.deployment import Deployment, whole_stack
 from runtime.errors import UpstreamError
 from runtime.supervise.admin import SessionView, sessions
 from runtime.supervise.client import ProcessInfo
@@ -19,6 +20,7 @@ from runtime.supervise.host import Host
 from runtime.supervise.lock import LockHolder, read_holder
 from runtime.supervise.plan import LOOPBACK, ProcessPlan, Site, plan_processes
 from runtime.supervise.probes import ProbeResult, probe
+from runtime.supervise.progress import sessions_text
 from runtime.supervise.states import ALIVE, ProcessState
 
 STATUS_TIMEOUT_S = 2.0
@@ -71,6 +73,8 @@ class HostView:
         processes: of every stack, in start order.
         license: None when the proxy does not answer: unknown, not Failed.
         operation: who starts, stops or switches the stack just now.
+        takes_sessions: new sessions are open for every model of the stack; not so during a switch, nor after
+            one that was cut short.
         notes: what an operator should know, such as a degraded engine.
     """
 
@@ -83,12 +87,25 @@ class HostView:
     sessions: tuple[SessionView, ...]
     operation: LockHolder | None
     notes: tuple[str, ...]
+    takes_sessions: bool = True
 
     @property
     def ready(self) -> bool:
-        """Every process of the running stack is ready."""
+        """Every process of the running stack is ready, and the stack takes new sessions."""
         active = [process for process in self.processes if process.active]
-        return self.stack is not None and bool(active) and all(process.ready for process in active)
+        return (
+            self.stack is not None and self.takes_sessions and bool(active) and all(process.ready for process in active)
+        )
+
+    @property
+    def cut_short(self) -> str:
+        """What to do about an operation that ended halfway, killed for instance; empty when none did."""
+        if self.takes_sessions or self.operation is not None or self.stack is None:
+            return ""
+        return (
+            f"a start or switch was cut short and not every model of {self.stack} takes new sessions; "
+            f"repair it: aai-console up, or aai-console switch {' or '.join(Stack)}"
+        )
 
 
 def observe(host: Host) -> HostView:
@@ -100,7 +117,11 @@ def observe(host: Host) -> HostView:
     """
     site = host.site()
     infos, pid, reason = _supervisor(host)
-    stack = host.stack() if pid is not None else None
+    # Asked before and after the deployment is read: an operation that ends between leaves no false alarm.
+    earlier = read_holder(host.run_dir)
+    deployment = host.deployment() if pid is not None else Deployment(None, ())
+    stack = deployment.stack
+    holder = read_holder(host.run_dir) or earlier
     plans = plan_processes(site)
     with ThreadPoolExecutor(PROBE_THREADS) as pool:
         probes = list(pool.map(lambda plan: _probe(plan, infos.get(plan.supervisor_name)), plans))
@@ -119,20 +140,28 @@ def observe(host: Host) -> HostView:
         processes=processes,
         license=license_status,
         sessions=tuple(sorted(open_sessions, key=lambda session: -session.age_s)),
-        operation=read_holder(host.run_dir),
-        notes=notes_of(processes, site),
+        operation=holder,
+        notes=notes_of(processes, site) if pid is not None else (),
+        takes_sessions=stack is None or deployment == whole_stack(stack),
     )
 
 
 def view_process(plan: ProcessPlan, info: ProcessInfo | None, found: ProbeResult, stack: Stack | None) -> ProcessView:
-    """Combine what is planned, what supervisord says and what the probe found."""
+    """Combine what is planned, what supervisord says and what the probe found.
+
+    Only a RUNNING process is ready. One that answers as ready runs, although supervisord calls it
+    STARTING until its startsecs are over.
+    """
+    state = info.state if info else ProcessState.STOPPED
+    if state is ProcessState.STARTING and found.ready:
+        state = ProcessState.RUNNING
     return ProcessView(
         name=plan.name,
         program=plan.program,
         stack=plan.stack,
         active=stack is not None and plan.stack in (None, stack),
-        state=info.state if info else ProcessState.STOPPED,
-        ready=found.ready,
+        state=state,
+        ready=found.ready and state is ProcessState.RUNNING,
         detail=_detail(info, found),
         pid=info.pid if info else None,
         port=found.port or plan.port,
@@ -159,10 +188,14 @@ def open_gateway_note(site: Site) -> str:
     """Return what it means that the gateway listens beyond this machine; empty when it does not."""
     if site.connect_host in {LOOPBACK, "::1", "localhost"} and site.bind_host == site.connect_host:
         return ""
-    return (
-        f"AAI_BIND_HOST={site.bind_host}: every machine that reaches port {site.wss_port} can transcribe, "
-        "unencrypted and with any Authorization value"
-    )
+    if site.auth_mode == "compat":
+        return (
+            f"AAI_BIND_HOST={site.bind_host}: every machine that reaches port {site.wss_port} can transcribe, "
+            "unencrypted and with any Authorization value"
+        )
+    if site.tls_port is None:
+        return f"AAI_BIND_HOST={site.bind_host}: keys and audio reach port {site.wss_port} unencrypted"
+    return ""
 
 
 def _supervisor(host: Host) -> tuple[Mapping[str, ProcessInfo], int | None, str]:
@@ -177,6 +210,10 @@ def _supervisor(host: Host) -> tuple[Mapping[str, ProcessInfo], int | None, str]
 
 
 def _detail(info: ProcessInfo | None, found: ProbeResult) -> str:
+    if info is not None and info.state is ProcessState.STOPPING:
+        # Why it is not ready is plain; what it waits for is not.
+        count = found.facts.get("sessions", 0)
+        return f"waits for {sessions_text(count)}" if count else ""
     if info is None or info.state in ALIVE:
         return found.detail if info else ""
     if info.state in {ProcessState.STOPPED, ProcessState.UNKNOWN}:

@@ -27,6 +27,8 @@ class Site:
         bin_dir: directory of the programs supervisord starts.
         asr_ports: gRPC port of each ASR program.
         drain_limit_s: seconds open sessions may run on after a stop or a switch.
+        tls_port: port of the gateway's TLS listener; None when it has none.
+        auth_mode: what clients have to show, as AAI_AUTH_MODE.
     """
 
     home: Path
@@ -38,6 +40,8 @@ class Site:
     asr_ports: dict[str, int]
     gateway_workers: int
     drain_limit_s: int
+    tls_port: int | None = None
+    auth_mode: str = "compat"
 
     @property
     def run_dir(self) -> Path:
@@ -70,6 +74,11 @@ class Site:
         return self.drain_limit_s + STOP_MARGIN_S
 
     @property
+    def token_key_file(self) -> Path:
+        """What the stack signs tokens with."""
+        return self.home / "keys" / "token.key"
+
+    @property
     def connect_host(self) -> str:
         """Address under which this machine reaches its own gateway."""
         return REACHABLE_AS.get(self.bind_host, self.bind_host)
@@ -77,8 +86,27 @@ class Site:
     @property
     def gateway_url(self) -> str:
         """WebSocket URL of the gateway, for clients on this machine."""
-        host = f"[{self.connect_host}]" if ":" in self.connect_host else self.connect_host
-        return f"ws://{host}:{self.wss_port}"
+        return f"ws://{self._url_host}:{self.wss_port}"
+
+    @property
+    def gateway_tls_url(self) -> str | None:
+        """The same with TLS; None when the gateway has no TLS listener."""
+        return None if self.tls_port is None else f"wss://{self._url_host}:{self.tls_port}"
+
+    @property
+    def _url_host(self) -> str:
+        return f"[{self.connect_host}]" if ":" in self.connect_host else self.connect_host
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One TCP port of one process, and the setting that moves it."""
+
+    program: str
+    process_name: str
+    host: str
+    port: int
+    port_variable: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +121,7 @@ class ProcessPlan:
         stage: processes of one stage start together, each stage when the one before it is ready.
         start_budget_s: it must be ready within this time.
         port_variable: the setting that moves its port.
+        tls_port: its second port, AAI_TLS_PORT; None for none.
     """
 
     name: str
@@ -107,6 +136,15 @@ class ProcessPlan:
     port_variable: str
     admin_socket: Path
     log_file: Path
+    tls_port: int | None = None
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Every port it listens on."""
+        plain = Listener(self.program, self.name, self.host, self.port, self.port_variable)
+        if self.tls_port is None:
+            return (plain,)
+        return plain, Listener(self.program, self.name, self.host, self.tls_port, "AAI_TLS_PORT")
 
 
 def site_from_settings(settings: HostSettings, bin_dir: Path) -> Site:
@@ -126,6 +164,8 @@ def site_from_settings(settings: HostSettings, bin_dir: Path) -> Site:
         asr_ports={server.program: settings.asr_port(server.program) for server in ASR_SERVERS},
         gateway_workers=settings.gateway_workers,
         drain_limit_s=settings.drain_limit_s,
+        tls_port=settings.tls_port if settings.tls_cert_file or settings.tls_key_file else None,
+        auth_mode=settings.auth_mode,
     )
 
 
@@ -134,7 +174,7 @@ def plan_processes(site: Site) -> tuple[ProcessPlan, ...]:
 
     def one(
         program: str, stage: int, port: int, variable: str, *, budget_s: int = 30, host: str = LOOPBACK,
-        stack: Stack | None = None, model: Model | None = None, number: int | None = None,
+        stack: Stack | None = None, model: Model | None = None, number: int | None = None, tls_port: int | None = None,
     ) -> ProcessPlan:  # fmt: skip
         name = program if number is None else f"{program}-{number:02d}"
         return ProcessPlan(
@@ -150,6 +190,7 @@ def plan_processes(site: Site) -> tuple[ProcessPlan, ...]:
             port_variable=variable,
             admin_socket=site.run_dir / f"{program}-{number or 0:02d}.sock",
             log_file=site.log_dir / f"{name}.log",
+            tls_port=tls_port,
         )
 
     servers = [
@@ -160,7 +201,7 @@ def plan_processes(site: Site) -> tuple[ProcessPlan, ...]:
         for server in ASR_SERVERS
     ]  # fmt: skip
     workers = [
-        one(GATEWAY, 3, site.wss_port, "AAI_WSS_PORT", host=site.bind_host, number=number)
+        one(GATEWAY, 3, site.wss_port, "AAI_WSS_PORT", host=site.bind_host, number=number, tls_port=site.tls_port)
         for number in range(site.gateway_workers)
     ]
     return (
@@ -207,10 +248,10 @@ def check_ports_differ(site: Site, stack: Stack) -> None:
     Raises:
         ConfigError: naming both settings.
     """
-    owners: dict[int, ProcessPlan] = {}
-    for process in processes_of(site, stack):
-        other = owners.setdefault(process.port, process)
-        if other.program != process.program:
+    owners: dict[int, Listener] = {}
+    for listener in (one for process in processes_of(site, stack) for one in process.listeners):
+        other = owners.setdefault(listener.port, listener)
+        if other.port_variable != listener.port_variable:
             raise ConfigError(
-                f"{other.port_variable} and {process.port_variable} are both {process.port}; give each its own port"
+                f"{other.port_variable} and {listener.port_variable} are both {listener.port}; give each its own port"
             )

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from runtime.errors import EnvironmentFault
-from runtime.supervise.plan import ProcessPlan
+from runtime.supervise.plan import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,10 @@ def _program_name(pid: int) -> str:
         return "a process"
 
 
-def taken_text(process: ProcessPlan, holder: PortHolder | None) -> str:
+def taken_text(listener: Listener, holder: PortHolder | None) -> str:
     """Return the one line that names port, holder and the setting to change."""
     who = str(holder) if holder else "another process"
     return (
-        f"port {process.port} for {process.name} is taken by {who}; "
-        f"end that process or set {process.port_variable} to a free port"
+        f"port {listener.port} for {listener.process_name} is taken by {who}; "
+        f"end that process or set {listener.port_variable} to a free port"
     )

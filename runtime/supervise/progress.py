@@ -61,8 +61,7 @@ class SessionsLeft:
 
     def __str__(self) -> str:
         """Return the line a person reads."""
-        noun = "session" if self.sessions == 1 else "sessions"
-        return f"{self.sessions} open {noun}, at most {max(0.0, self.limit_s):.0f} s more"
+        return f"{sessions_text(self.sessions)}, at most {max(0.0, self.limit_s):.0f} s more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,18 @@ class Done:
     def __str__(self) -> str:
         """Return the line a person reads."""
         return self.detail
+
+
+def sessions_text(count: int) -> str:
+    """Return a number of open sessions in words."""
+    return "1 open session" if count == 1 else f"{count} open sessions"
+
+
+def drain_text(count: int, limit_s: int) -> str:
+    """Return what becomes of open sessions that may run on for a while."""
+    if limit_s:
+        return f"{sessions_text(count)} may run on {limit_s} s"
+    return f"{sessions_text(count)} {'ends' if count == 1 else 'end'} now"
 
 
 Event: TypeAlias = StepStarted | ProcessReady | ProcessStopped | SessionsLeft | Note | Done

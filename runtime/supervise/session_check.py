@@ -23,11 +23,12 @@ SPEECH_MODELS = {
 }
 
 
-def check_session(gateway_url: str, model: Model, limit_s: float = ANSWER_LIMIT_S) -> None:
+def check_session(gateway_url: str, credential: str, model: Model, limit_s: float = ANSWER_LIMIT_S) -> None:
     """Run one session to its Termination.
 
     Args:
         gateway_url: such as ``ws://127.0.0.1:8080``.
+        credential: for the ``Authorization`` header.
         model: the backend model to reach.
         limit_s: for the connection and for each answer.
 
@@ -35,7 +36,7 @@ def check_session(gateway_url: str, model: Model, limit_s: float = ANSWER_LIMIT_
         UpstreamError: the session did not begin, or did not end with Termination.
     """
     url = f"{gateway_url}/v3/ws?sample_rate={SAMPLE_RATE_HZ}&speech_model={SPEECH_MODELS[model]}"
-    headers = {"Authorization": "self-hosted"}
+    headers = {"Authorization": credential}
     try:
         with connect(url, additional_headers=headers, open_timeout=limit_s, close_timeout=1, proxy=None) as session:
             _await_message(session, "Begin", limit_s)

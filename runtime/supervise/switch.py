@@ -6,23 +6,27 @@ after the plan brings the old stack back.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from runtime.catalog import GATEWAY, LICENSE_PROXY, Model, Stack, models_of
 from runtime.deployment import Deployment, whole_stack
 from runtime.errors import AppError, UpstreamError
+from runtime.operator_access import operator_credential
 from runtime.supervise import admin
 from runtime.supervise.errors import LicenseRefused, ProgramFailed, SuperviseError
 from runtime.supervise.gates import count_sessions
 from runtime.supervise.home import check_license
 from runtime.supervise.lifecycle import Lifecycle
 from runtime.supervise.lock import OperationLock
-from runtime.supervise.moves import STOP_LIMIT_S, Moves
+from runtime.supervise.moves import STOP_LIMIT_S, Moves, state_of
 from runtime.supervise.observe import LICENSE_FAILED, license_status
 from runtime.supervise.pace import holds_within
 from runtime.supervise.plan import ProcessPlan, Site, check_ports_differ, processes_of
-from runtime.supervise.progress import Done, Note, SessionsLeft, StepStarted
+from runtime.supervise.progress import Done, Note, SessionsLeft, StepStarted, drain_text, sessions_text
 from runtime.supervise.session_check import check_session
+from runtime.supervise.settings_check import check_settings
+from runtime.supervise.states import AT_REST
 
 # Sessions get their last turn and Termination within this time after the limit.
 DRAIN_GRACE_S = 10
@@ -98,7 +102,9 @@ def switch_stack(lifecycle: Lifecycle, new: Stack, drain_s: int | None = None, *
     with OperationLock(lifecycle.host.run_dir, f"switch {new}"):
         plan = plan_switch(lifecycle, new, drain_s)
         if not plan.is_needed:
-            _done(lifecycle, f"the {new} stack is running already", new, changed=False)
+            # Nothing to do, unless an operation that was cut short left it half up.
+            check_settings(lifecycle.host)
+            lifecycle.complete(lifecycle.host.site(), new)
             return
         _Switch(lifecycle, plan).run(rollback=rollback)
         _done(lifecycle, f"the {new} stack serves", new, changed=True)
@@ -138,6 +144,7 @@ class _Switch:
 
     def _preflight(self) -> None:
         self._report(StepStarted("preflight", f"checking the switch from {self._plan.old} to {self._plan.new}"))
+        check_settings(self._host)
         status = license_status(self._host)
         if status is not None and status.state == LICENSE_FAILED:
             raise LicenseRefused("the license is Failed", "put a valid one in place first: aai-console license verify")
@@ -146,13 +153,16 @@ class _Switch:
         check_license(self._host.home, self._plan.new)
         check_ports_differ(self._site, self._plan.new)
         old_ports = {process.port for process in _servers(self._site, self._plan.old)}
-        foreign = [one for one in _servers(self._site, self._plan.new) if one.port not in old_ports]
+        infos = self._host.client.processes()
+        # Servers a switch that was cut short left running hold their own ports.
+        idle = [one for one in _servers(self._site, self._plan.new) if state_of(infos, one) in AT_REST]
+        foreign = [one for one in idle if one.port not in old_ports]
         self._moves.wait_for_ports(foreign)
 
     def _drain(self) -> None:
         plan = self._plan
-        text = f"{plan.sessions} open sessions of {plan.old} may run on {plan.drain_s} s"
-        self._report(StepStarted("drain", text if plan.sessions else f"closing {plan.old} for new sessions"))
+        after = f", {drain_text(plan.sessions, plan.drain_s)}" if plan.sessions else ""
+        self._report(StepStarted("drain", f"closing {plan.old} for new sessions{after}"))
         self._moves.announce(
             Deployment(plan.old, (), draining=self._old_models, starting=self._new_models),
         )
@@ -181,9 +191,8 @@ class _Switch:
 
         limit_s = float(self._plan.drain_s + DRAIN_GRACE_S)
         if not holds_within(none_left, limit_s, pace, "end of the old sessions", DRAIN_POLL_S):
-            self._report(
-                Note(f"{count_sessions(workers, names)} sessions did not end in time; they end with their server")
-            )
+            count = count_sessions(workers, names)
+            self._report(Note(f"{sessions_text(count)} did not end in time, cut off when the old servers stop"))
 
     def _stop_old(self) -> None:
         old = _servers(self._site, self._plan.old)
@@ -203,7 +212,8 @@ class _Switch:
             return
         for model in models:
             self._report(StepStarted("verify", f"one second of silence through the gateway to {model}"))
-            check_session(self._site.gateway_url, model)
+            credential = operator_credential(self._site.token_key_file, time.time())
+            check_session(self._site.gateway_url, credential, model)
 
     def _roll_back(self) -> None:
         """Bring the old stack back, with time of its own: the operation's may be over."""

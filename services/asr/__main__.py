@@ -10,11 +10,11 @@ from typing import NoReturn
 # for forks; it would warn about each start of that process. Read when grpc is imported, below.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
-from runtime.catalog import ASR_SERVER_BY_PROGRAM  # noqa: E402
-from runtime.process import Shutdown, run_program  # noqa: E402
-from runtime.settings import AsrSettings  # noqa: E402
-from services.asr.engines.registry import create_recognizer  # noqa: E402
-from services.asr.server import AsrProgram  # noqa: E402
+from runtime.catalog import ASR_SERVER_BY_PROGRAM
+from runtime.process import Shutdown, run_program
+from runtime.settings import AsrSettings
+from services.asr.engines.registry import create_recognizer
+from services.asr.server import AsrProgram
 
 
 def main() -> NoReturn:

@@ -17,6 +17,7 @@ from protos import asr_v1_pb2 as asr
 from protos import asr_v1_pb2_grpc
 from runtime.catalog import AsrServer
 from runtime.errors import CapacityError, EngineError, EnvironmentFault, InvalidInput
+from runtime.grpc_tls import add_port, server_credentials
 from runtime.health import AdminServer, Health
 from runtime.logs import get_logger
 from runtime.process import Shutdown
@@ -99,7 +100,7 @@ class AsrProgram:
 
     def _bind(self, grpc_server: grpc.aio.Server) -> None:
         try:
-            bound = grpc_server.add_insecure_port(f"127.0.0.1:{self._port}")
+            bound = add_port(grpc_server, f"127.0.0.1:{self._port}", server_credentials(self._settings))
         except RuntimeError:
             bound = 0
         if bound != self._port:

@@ -10,11 +10,11 @@ from typing import NoReturn
 # Read when websockets is imported, below.
 os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(64 * 1024))
 
-from runtime.catalog import GATEWAY  # noqa: E402
-from runtime.clock import SystemClock  # noqa: E402
-from runtime.process import Shutdown, run_program  # noqa: E402
-from runtime.settings import GatewaySettings  # noqa: E402
-from services.gateway.server import Gateway  # noqa: E402
+from runtime.catalog import GATEWAY
+from runtime.clock import SystemClock
+from runtime.process import Shutdown, run_program
+from runtime.settings import GatewaySettings
+from services.gateway.server import Gateway
 
 
 def main() -> NoReturn:

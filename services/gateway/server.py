@@ -7,12 +7,13 @@ import errno
 import http
 import json
 import os
+import ssl
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 import aiohttp
+import grpc
 import msgspec
 import structlog
 from aiohttp import web
@@ -25,20 +26,28 @@ from protos.session_v3 import Error, Text, close_reason
 from runtime.catalog import GATEWAY, Model
 from runtime.clock import Clock
 from runtime.deployment import Deployment, read_deployment
-from runtime.errors import AppError, ClientError, EnvironmentFault, LicenseError, Unauthorized, UpstreamError
+from runtime.errors import AppError, CapacityError, ClientError, EnvironmentFault, LicenseError, UpstreamError
+from runtime.grpc_tls import client_credentials, grpc_tls_files
 from runtime.health import AdminServer, Health, json_response
 from runtime.logs import get_logger
 from runtime.process import Shutdown
 from runtime.settings import GatewaySettings
+from runtime.tls import RenewableTls, tls_files
+from services.gateway.access import Access
+from services.gateway.auth import AuthMode
 from services.gateway.connection import Connection
 from services.gateway.license_gate import LicenseGate, Verdict
 from services.gateway.models import choose_model
-from services.gateway.parameters import DEFAULT_API_VERSION, parse_query, token_of
+from services.gateway.parameters import DEFAULT_API_VERSION, parse_query
 from services.gateway.session import Session, SessionIdentity
+from services.gateway.session_slots import Slot
 from services.gateway.upstream import RecognizerChannel
 
 STREAM_PATHS = frozenset({"/", "/v3/ws", "/v3/ws/"})
+TOKEN_PATHS = frozenset({"/v3/token", "/v3/token/"})
 HEALTH_PATHS = frozenset({"/v3/health", "/v3/ws/health"})
+# Free text of a client in logs and admin views is cut to this.
+LABEL_MAX_CHARACTERS = 200
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_QUEUED_MESSAGES = 16
 PING_INTERVAL_S = 20
@@ -62,12 +71,19 @@ class DrainRequest(msgspec.Struct, frozen=True):
 
 @dataclass(eq=False, slots=True)
 class OpenSession:
-    """One accepted session, for the admin views and for draining."""
+    """One accepted session, for the admin views and for draining.
+
+    Attributes:
+        label: of its key; "" when keys are not checked.
+        slot: its place among the sessions of its key, given back at its end.
+    """
 
     session: Session
     connection: Connection
     started_ms: int
     user_agent: str
+    label: str
+    slot: Slot | None
 
 
 @dataclass(slots=True)
@@ -87,11 +103,18 @@ class Gateway:
 
         Args:
             number: which worker of this host, for its admin socket.
+
+        Raises:
+            ConfigError: keys, certificate or another file cannot be used.
+            EnvironmentFault: the key of tokens cannot be written.
         """
         self._settings = settings
         self._clock = clock
         self._log = get_logger(GATEWAY)
-        self._channel = RecognizerChannel(settings.asr_target, secure=settings.secure_asr_channel)
+        self._access = Access(settings, clock)
+        files = tls_files(settings)
+        self._tls = RenewableTls(files, self._report_certificate) if files else None
+        self._channel = RecognizerChannel(settings.asr_target, _channel_credentials(settings))
         self._gate = LicenseGate(settings.license_grace_s * 1000, STARTUP_LICENSE_LIMIT_MS, clock.monotonic_ms())
         self._state = GatewayState(self._read_deployment())
         self._admin = AdminServer(
@@ -117,9 +140,8 @@ class Gateway:
         self._channel.connect()
         watch = asyncio.create_task(self._watch_license())
         stop = asyncio.create_task(shutdown.requested.wait())
-        server = await self._listen()
-        self._log.info("gateway listening", host=self._settings.bind_host, port=self._settings.wss_port)
-        if self._settings.bind_host not in ("127.0.0.1", "::1", "localhost"):
+        servers = await self._listen_all()
+        if self._access.mode is AuthMode.COMPAT and self._settings.bind_host not in ("127.0.0.1", "::1", "localhost"):
             self._log.warning(
                 "gateway open to other machines: any client that reaches this address may transcribe",
                 host=self._settings.bind_host,
@@ -128,23 +150,34 @@ class Gateway:
             await asyncio.wait({watch, stop}, return_when=asyncio.FIRST_COMPLETED)
             if watch.done():
                 code = watch.result()
-                await self._stop_failed(server)
+                await self._stop_failed(servers)
                 return code
-            await self._stop_in_order(server, shutdown)
+            await self._stop_in_order(servers, shutdown)
             return 0
         finally:
             for task in (watch, stop):
                 task.cancel()
             await self._admin.stop()
             await self._channel.close()
+            self._access.close()
 
-    async def _listen(self) -> Server:
+    async def _listen_all(self) -> list[Server]:
+        settings = self._settings
+        servers: list[Server] = []
+        if self._tls is not None:
+            servers.append(await self._listen(settings.tls_port, "AAI_TLS_PORT", self._tls.context))
+        # Last: a worker whose plain port answers is ready.
+        servers.append(await self._listen(settings.wss_port, "AAI_WSS_PORT", None))
+        return servers
+
+    async def _listen(self, port: int, variable: str, tls: ssl.SSLContext | None) -> Server:
         settings = self._settings
         try:
-            return await serve(
+            server = await serve(
                 self._serve_client,
                 settings.bind_host,
-                settings.wss_port,
+                port,
+                ssl=tls,
                 process_request=self._answer_plain_http,
                 compression=None,  # PCM barely shrinks, and each socket would cost 43 KiB more
                 max_size=MAX_MESSAGE_BYTES,
@@ -158,15 +191,19 @@ class Gateway:
             )
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise EnvironmentFault(
-                    f"port {settings.wss_port} is taken by another program; free it or set AAI_WSS_PORT"
-                ) from error
+                raise EnvironmentFault(f"port {port} is taken by another program; free it or set {variable}") from error
             raise EnvironmentFault(
-                f"cannot listen on {settings.bind_host}:{settings.wss_port}: {error}; check AAI_BIND_HOST"
+                f"cannot listen on {settings.bind_host}:{port}: {error}; check AAI_BIND_HOST"
             ) from error
+        self._log.info("gateway listening", host=settings.bind_host, port=port, tls=tls is not None)
+        return server
 
     def _answer_plain_http(self, _connection: ServerConnection, request: Request) -> Response | None:
-        path = urlsplit(request.path).path
+        # Not a URL parser: a request target may be anything, and must not raise.
+        path, _, query = request.path.partition("?")
+        if path in TOKEN_PATHS:
+            token_status, answer = self._access.answer_token_request(_header(request, "Authorization"), query)
+            return _response(token_status, json.dumps(answer) + "\n", "application/json")
         if path in HEALTH_PATHS:
             serving = self._takes_sessions()
             body = json.dumps({"status": "ok" if serving else "unavailable"}) + "\n"
@@ -187,11 +224,15 @@ class Gateway:
             return
         self._state.sessions[session_id] = opened
         model = opened.session.model
-        self._log.info("session accepted", model=model.name, backend=model.backend, user_agent=opened.user_agent)
+        self._log.info(
+            "session accepted",
+            model=model.name, backend=model.backend, client=opened.label, user_agent=opened.user_agent,
+        )  # fmt: skip
         try:
             await opened.connection.run()
         finally:
             del self._state.sessions[session_id]
+            self._access.release_slot(opened.slot)
             self._log.info(
                 "session ended",
                 state=opened.session.state.value,
@@ -208,9 +249,8 @@ class Gateway:
         """
         request = client.request
         assert request is not None  # the handshake is over
-        query = urlsplit(request.path).query
-        if not (request.headers.get("Authorization", "").strip() or token_of(query)):
-            raise Unauthorized(Text.MISSING_AUTHORIZATION)
+        query = request.path.partition("?")[2]
+        principal = self._access.authenticate(_header(request, "Authorization"), query)
         parameters = parse_query(query)
         if self._gate.verdict(self._clock.monotonic_ms()) is not Verdict.SERVING:
             raise LicenseError(f"license state {self._gate.proxy_state}")
@@ -222,17 +262,24 @@ class Gateway:
         )
         now_ms = self._clock.monotonic_ms()
         identity = SessionIdentity(
-            session_id, self._clock.wall_s(), request.headers.get("AssemblyAI-Version", DEFAULT_API_VERSION)
+            session_id,
+            self._clock.wall_s(),
+            _header(request, "AssemblyAI-Version") or DEFAULT_API_VERSION,
+            principal.max_session_s,
         )
         session = Session(identity, parameters, model, now_ms)
         connection = Connection(client, session, lambda: self._channel.open(model.backend, session_id), self._clock)
-        return OpenSession(session, connection, now_ms, request.headers.get("User-Agent", ""))
+        # Last, so that nothing can fail between taking the slot and giving it back.
+        slot = self._access.take_slot(principal)
+        user_agent = _header(request, "User-Agent")[:LABEL_MAX_CHARACTERS]
+        return OpenSession(session, connection, now_ms, user_agent, principal.label, slot)
 
     async def _refuse(self, client: ServerConnection, error: AppError) -> None:
-        if isinstance(error, ClientError | UpstreamError):
+        if isinstance(error, ClientError | CapacityError | UpstreamError):
             code, text = int(error.close_code), str(error)
         else:
             code, text = int(UpstreamError.close_code), str(Text.SERVER_FAILURE)
+            self._log.warning("session not possible", cause=str(error))
         self._log.info("session refused", close_code=code, reason=type(error).__name__)
         with suppress(ConnectionClosed):
             await client.send(Error(error_code=code, error=text).encode())
@@ -241,6 +288,9 @@ class Gateway:
     def _takes_sessions(self) -> bool:
         serving = self._gate.verdict(self._clock.monotonic_ms()) is Verdict.SERVING
         return serving and not self._state.stopping
+
+    def _report_certificate(self, cause: str) -> None:
+        self._log.error("renewed certificate not usable: the former one stays in use", cause=cause)
 
     def _health(self) -> Health:
         return Health(
@@ -255,6 +305,8 @@ class Gateway:
                 "models": list(self._state.deployment.serving),
                 "draining": list(self._state.deployment.draining),
                 "strict_models": self._settings.strict_models,
+                "auth_mode": self._access.mode.value,
+                "tls_port": self._settings.tls_port if self._tls else None,
             },
         )
 
@@ -276,6 +328,7 @@ class Gateway:
                     "audio_s": round(opened.session.received_audio_ms / 1000, 1),
                     "turns": opened.session.finished_turns,
                     "user_agent": opened.user_agent,
+                    "label": opened.label,
                 }
                 for session_id, opened in self._state.sessions.items()
             ]
@@ -327,18 +380,20 @@ class Gateway:
     def _startup_exit_code(self) -> int:
         return EXIT_LICENSE_FAILED if self._gate.proxy_state == "Failed" else EXIT_NO_LICENSE_PROXY
 
-    async def _stop_failed(self, server: Server) -> None:
+    async def _stop_failed(self, servers: list[Server]) -> None:
         self._state.stopping = True
         self._log.error("license failed: ending every session", sessions=len(self._state.sessions))
-        server.close(close_connections=False)
+        for server in servers:
+            server.close(close_connections=False)
         failure = LicenseError("license failed")
         await asyncio.gather(*(opened.connection.fail(failure) for opened in self._state.sessions.values()))
         await self._sessions_ended(FAREWELL_LIMIT_S)
 
-    async def _stop_in_order(self, server: Server, shutdown: Shutdown) -> None:
+    async def _stop_in_order(self, servers: list[Server], shutdown: Shutdown) -> None:
         # The listener goes first: a worker that only answered 503 would still be handed connections.
         self._state.stopping = True
-        server.close(close_connections=False)
+        for server in servers:
+            server.close(close_connections=False)
         limit_s = 0.0 if shutdown.is_orphan else float(self._settings.drain_limit_s)
         self._log.info("draining", sessions=len(self._state.sessions), limit_s=limit_s)
         await asyncio.gather(*(opened.connection.drain(limit_s) for opened in list(self._state.sessions.values())))
@@ -350,7 +405,25 @@ class Gateway:
             await asyncio.wait_for(asyncio.gather(*tasks), limit_s)
 
 
+def _channel_credentials(settings: GatewaySettings) -> grpc.ChannelCredentials | None:
+    """Return how to reach the router: TLS when it was asked for, or when the router of this host speaks it."""
+    own = settings.asr_endpoint is None and grpc_tls_files(settings) is not None
+    return client_credentials(settings) if settings.secure_asr_channel or own else None
+
+
+def _header(request: Request, name: str) -> str:
+    """Return a header, the last of a repeated one; "" when there is none."""
+    return ["", *request.headers.get_all(name)][-1]
+
+
 def _response(status: http.HTTPStatus, body: str, content_type: str) -> Response:
     data = body.encode()
-    headers = Headers({"Content-Type": content_type, "Content-Length": str(len(data)), "Connection": "close"})
+    headers = Headers(
+        {
+            "Content-Type": content_type,
+            "Content-Length": str(len(data)),
+            "Connection": "close",
+            "Cache-Control": "no-store",
+        }
+    )
     return Response(status.value, status.phrase, headers, data)

@@ -11,6 +11,7 @@ import grpc
 from protos import asr_v1_pb2 as asr
 from protos import asr_v1_pb2_grpc
 from runtime.errors import AppError, CapacityError, EngineError, UpstreamError
+from runtime.grpc_tls import open_channel
 
 CHANNEL_OPTIONS = (
     ("grpc.keepalive_time_ms", 20_000),
@@ -37,17 +38,14 @@ NOT_RETRIED = frozenset(
 class RecognizerChannel:
     """One gRPC connection to the router, shared by all sessions of a worker."""
 
-    def __init__(self, target: str, *, secure: bool) -> None:
+    def __init__(self, target: str, credentials: grpc.ChannelCredentials | None) -> None:
         """Prepare a channel; it connects with the first session.
 
         Args:
             target: host:port.
-            secure: TLS with the system's trusted certificates.
+            credentials: for TLS; None for a plain connection.
         """
-        if secure:
-            self._channel = grpc.aio.secure_channel(target, grpc.ssl_channel_credentials(), options=CHANNEL_OPTIONS)
-        else:
-            self._channel = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+        self._channel = open_channel(target, credentials, CHANNEL_OPTIONS)
         self._stub = asr_v1_pb2_grpc.SpeechRecognitionStub(self._channel)  # type: ignore[no-untyped-call]
 
     def connect(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from runtime.clock import Clock
-from runtime.license import HINTS, BillingMode, Claims, LicenseFiles, Verdict, verify_files
+from runtime.license import BillingMode, Claims, LicenseFiles, Verdict, hint_for, verify_files
 
 
 class Outcome(Enum):
@@ -62,7 +62,7 @@ class LicenseChecker:
         found = verify_files(self._files.license, self._files.public_keys, now_s, self._leeway_s)
         if found.verdict is not Verdict.VALID:
             outcome = Outcome.REVOKED if found.verdict is Verdict.REVOKED else Outcome.FAILED
-            problem = f"the license {self._files.license} is not valid: {found.reason}; {HINTS[found.verdict]}"
+            problem = f"the license {self._files.license} is not valid: {found.reason}; {hint_for(found, self._files)}"
             return CheckResult(outcome, moment_us, problem, found.claims)
         assert found.claims is not None, "a valid license has claims"
         if found.claims.billing.mode is BillingMode.USAGE and not self._has_usage_key:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2
 from grpc_health.v1.health import aio as health_aio  # type: ignore[attr-defined]
 
+from runtime.grpc_tls import open_channel
 from runtime.logs import get_logger
 from services.router.table import ROUTING_HEADER, Refusal, RoutingTable
 
 HEALTH_SERVICE = "grpc.health.v1.Health"
+FIRST_REQUEST_LIMIT_S = 1.0
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -33,9 +37,10 @@ def _as_is(data: bytes) -> bytes:
 class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """Handles every method of every service alike; health without a routing header is the router's own."""
 
-    def __init__(self, table: RoutingTable) -> None:
-        """Start with a table; ``table`` may be replaced at any time."""
+    def __init__(self, table: RoutingTable, credentials: grpc.ChannelCredentials | None = None) -> None:
+        """Start with a table, which may be replaced at any time; backends speak TLS when there are credentials."""
         self.table = table
+        self._credentials = credentials
         self.open_streams = 0
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._log = get_logger("streaming-asr-lb")
@@ -51,6 +56,10 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
 
         async def relay(requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[Any, Any]) -> None:
             if isinstance(target, Refusal):
+                # Read before refusing: a client whose first write fails never learns the status.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(FIRST_REQUEST_LIMIT_S):
+                        await anext(requests, None)
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, target.value)
             else:
                 await self._relay(method, target, requests, context)
@@ -95,7 +104,7 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     def _channel(self, target: str) -> grpc.aio.Channel:
         channel = self._channels.get(target)
         if channel is None:
-            channel = self._channels[target] = grpc.aio.insecure_channel(target, options=CHANNEL_OPTIONS)
+            channel = self._channels[target] = open_channel(target, self._credentials, CHANNEL_OPTIONS)
         return channel
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 from runtime.catalog import ASR_SERVERS, ROUTER
 from runtime.deployment import read_deployment
 from runtime.errors import EnvironmentFault
+from runtime.grpc_tls import add_port, local_client_credentials, server_credentials
 from runtime.health import AdminServer, Health, json_response
 from runtime.logs import get_logger
 from runtime.process import Shutdown
@@ -31,11 +32,16 @@ class Router:
     """One router process."""
 
     def __init__(self, settings: RouterSettings) -> None:
-        """Read the deployment and prepare."""
+        """Read the deployment and prepare.
+
+        Raises:
+            ConfigError: certificate or key cannot be used.
+        """
         self._settings = settings
         self._log = get_logger(ROUTER)
         self._addresses = {server.model: f"127.0.0.1:{settings.asr_port(server.program)}" for server in ASR_SERVERS}
-        self._relay = Relay(self._read_table())
+        self._relay = Relay(self._read_table(), local_client_credentials(settings))
+        self._credentials = server_credentials(settings)
         self._ready = False
         self._admin = AdminServer(
             settings.admin_socket(ROUTER),
@@ -55,7 +61,7 @@ class Router:
         port = self._settings.router_port
         try:
             try:
-                bound = server.add_insecure_port(f"127.0.0.1:{port}")
+                bound = add_port(server, f"127.0.0.1:{port}", self._credentials)
             except RuntimeError:
                 bound = 0
             if bound != port:

@@ -1,4 +1,4 @@
-"""Six sessions at once on one machine: how late are final Turns, and do sessions stay apart?
+"""Measure how late final Turns are with six sessions at once, and whether the sessions stay apart.
 
 Latency of a turn = arrival of its final Turn minus the moment the sample at (last word's end +
 max_turn_silence) was sent. Run as ``python -m tests.bench.turn_latency``; prints a table and a JSON
@@ -90,9 +90,7 @@ async def stream(endpoint: str, pcm: bytes, offset_s: float) -> SessionResult:
 async def measure(endpoint: str, clips: list[Path], sessions: int) -> tuple[list[SessionResult], list[SessionResult]]:
     """Run all sessions at once, then each clip alone; return both results, one per session."""
     audio = [read_pcm(clips[number % len(clips)]) for number in range(sessions)]
-    together = await asyncio.gather(
-        *(stream(endpoint, pcm, number * 0.137) for number, pcm in enumerate(audio))
-    )
+    together = await asyncio.gather(*(stream(endpoint, pcm, number * 0.137) for number, pcm in enumerate(audio)))
     alone = [await stream(endpoint, pcm, 0) for pcm in audio[: len(clips)]]
     return together, [alone[number % len(clips)] for number in range(sessions)]
 

@@ -10,19 +10,22 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 OUR_PACKAGES = {"runtime", "services", "protos", "tui"}
 
 
+def build(what: str, source: Path, target: Path) -> None:
+    """Build an sdist or a wheel."""
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "--target", what, "--directory", target],
+        cwd=source,
+        check=True,
+        capture_output=True,
+    )
+
+
 def test_wheel_from_the_sdist_holds_our_four_packages_and_the_supervisor_file(tmp_path: Path) -> None:
     """Nothing is lost on the way source -> sdist -> wheel, and no test or sample code ships in the wheel."""
-    for what, source in (("sdist", CHECKOUT), ("wheel", None)):
-        if source is None:
-            archive = next(tmp_path.glob("*.tar.gz"))
-            subprocess.run(["tar", "-xzf", archive, "-C", tmp_path], check=True)
-            source = tmp_path / archive.name.removesuffix(".tar.gz")
-        subprocess.run(
-            [sys.executable, "-m", "hatchling", "build", "--target", what, "--directory", tmp_path],
-            cwd=source,
-            check=True,
-            capture_output=True,
-        )
+    build("sdist", CHECKOUT, tmp_path)
+    archive = next(tmp_path.glob("*.tar.gz"))
+    subprocess.run(["tar", "-xzf", archive, "-C", tmp_path], check=True)
+    build("wheel", tmp_path / archive.name.removesuffix(".tar.gz"), tmp_path)
     with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
         names = wheel.namelist()
     top_level = {name.split("/")[0] for name in names if ".dist-info" not in name and ".data" not in name}

@@ -161,7 +161,7 @@ async def test_sdk_with_a_pro_name_gets_speech_started_and_one_formatted_final(r
         ("sample_rate=100", {}, 3006, "sample_rate must be at least 8,000 Hz"),
         ("encoding=mp3", {}, 3006, "'mp3' is not a valid Encoding"),
         ("speech_model=whisper-rt", {}, 3006, "Invalid 'speech_model'"),
-        ("redact_pii=true", {}, 3006, "Invalid 'redact_pii'"),
+        ("redact_pii=true", {}, 3006, "Invalid 'redact_pii_policies'"),
     ],
 )
 async def test_refused_connection_gets_an_error_frame_and_its_code(

@@ -289,7 +289,8 @@ def test_switch_waits_for_sessions_to_the_limit_only(dummy_stack: PrivateStack) 
     outcome = dummy_stack.console("switch", "u3pro", "--yes", "--drain", "1")
 
     assert outcome.returncode == 0, outcome.stderr
-    assert "2 open sessions of universal may run on 1 s" in outcome.stderr
+    assert "closing universal for new sessions, 2 open sessions may run on 1 s" in outcome.stderr
+    assert "run again with --drain 0 to end them now" in outcome.stderr
 
 
 def test_switch_to_servers_that_fail_brings_the_old_stack_back(up_dummy_stack: PrivateStack) -> None:
@@ -340,10 +341,18 @@ def test_other_variables_in_a_later_shell_still_reach_the_running_stack(up_dummy
 
 
 def test_logs_show_the_last_lines_of_each_worker(up_dummy_stack: PrivateStack) -> None:
-    """Several logs are told apart by the name before each line."""
-    outcome = up_dummy_stack.console("logs", "streaming-api", "-n", "1")
+    """Workers are told apart by their number, and -n counts the lines of all of them."""
+    for number in (0, 1):
+        log = up_dummy_stack.home / "logs" / f"streaming-api-{number:02d}.log"
+        with log.open("a") as file:
+            file.write(f"2099-01-01T00:00:0{number}Z one\n2099-01-01T00:00:0{number + 2}Z two\n  its traceback\n")
+
+    outcome = up_dummy_stack.console("logs", "streaming-api", "-n", "5")
 
     assert outcome.stdout.splitlines() == [
-        "streaming-api-00 | streaming-api-00 boots",
-        "streaming-api-01 | streaming-api-01 boots",
+        "01 | 2099-01-01T00:00:01Z one",
+        "00 | 2099-01-01T00:00:02Z two",
+        "00 |   its traceback",
+        "01 | 2099-01-01T00:00:03Z two",
+        "01 |   its traceback",
     ]

@@ -79,6 +79,7 @@ def _options(path: Path) -> argparse.Namespace:
     parser.add_argument("--boot-s", type=float, default=0.0)
     parser.add_argument("--exit-code", type=int)
     parser.add_argument("--ignore-term", action="store_true")
+    parser.add_argument("--drain-on-term", action="store_true")
     parser.add_argument("--never-ready", action="store_true")
     parser.add_argument("--sessions", type=int, default=0)
     parser.add_argument("--session-model", default="en-default")
@@ -111,8 +112,23 @@ class _Program:
         admin = socketserver.ThreadingUnixStreamServer(str(self.socket_path), self._admin_handler())
         admin.daemon_threads = True
         if not self.options.ignore_term:
-            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+            signal.signal(signal.SIGTERM, self._terminated)
         admin.serve_forever()
+
+    def _terminated(self, *_arguments: object) -> None:
+        if not self.options.drain_on_term:
+            sys.exit(0)
+        self._drain(int(os.environ["AAI_DRAIN_LIMIT_S"]))
+        threading.Thread(target=self._end_when_drained, daemon=True).start()
+
+    def _drain(self, limit_s: int) -> None:
+        at_s = time.monotonic() + limit_s
+        self.drained_at_s = at_s if self.drained_at_s is None else min(at_s, self.drained_at_s)
+
+    def _end_when_drained(self) -> None:
+        while self._sessions():
+            time.sleep(0.02)
+        os._exit(0)
 
     def _serve_sessions(self, listener: socket.socket) -> None:
         from websockets.sync.server import ServerConnection, serve
@@ -160,7 +176,7 @@ class _Program:
             return 200, self._sessions()
         if path == "/drain":
             count = len(self._sessions())
-            self.drained_at_s = time.monotonic() + json.loads(body)["limit_s"]
+            self._drain(json.loads(body)["limit_s"])
             return 200, {"sessions": count}
         return (200, {}) if path == "/deployment/reload" else (404, {})
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 PORT_VARIABLES = (
     "AAI_WSS_PORT",
+    "AAI_TLS_PORT",
     "AAI_ROUTER_PORT",
     "AAI_PROXY_PORT",
     "AAI_ASR_ENGLISH_PORT",

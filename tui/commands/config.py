@@ -7,22 +7,18 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from runtime.catalog import Stack
 from runtime.errors import ConfigError
 from runtime.settings import (
     ENV_FILE_NAME,
-    PREFIX,
-    PROGRAM_SETTINGS,
     SettingRow,
     read_env_file,
-    reject_unknown,
     settings_table,
 )
-from runtime.supervise.home import check_env_file
+from runtime.supervise.home import check_tls
 from runtime.supervise.host import Host
 from runtime.supervise.launcher import conf_for
-from runtime.supervise.plan import check_ports_differ
-from tui.answer import CONFIGURATION, Answer, Failure, add_common_options, answering, exit_code_text
+from runtime.supervise.settings_check import find_port_problems, find_setting_problems
+from tui.answer import CONFIGURATION, Answer, Failure, add_common_options, answering, exit_code_text, sentence
 from tui.commands.status import table
 
 MASK = "(hidden)"
@@ -30,7 +26,12 @@ MASK = "(hidden)"
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``config`` and its commands; each sets ``func``, which takes the arguments and returns an exit code."""
-    parser = subparsers.add_parser("config", help="show and check the settings")
+    parser = subparsers.add_parser(
+        "config",
+        help="show and check the settings",
+        description="Show and check the settings.",
+        epilog=exit_code_text(CONFIGURATION),
+    )
     commands = parser.add_subparsers(dest="config_command", required=True, metavar="COMMAND")
     actions = (
         ("show", "show every setting with its value and where it comes from", _show),
@@ -39,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     for name, summary, action in actions:
         command = commands.add_parser(
-            name, help=summary, description=f"{summary.capitalize()}.", epilog=exit_code_text(CONFIGURATION)
+            name, help=summary, description=sentence(summary), epilog=exit_code_text(CONFIGURATION)
         )
         add_common_options(command, with_timeout=False)
         command.set_defaults(func=answering(action))
@@ -81,48 +82,22 @@ def _check(arguments: argparse.Namespace) -> Answer:
     problems = find_problems(host)
     if not problems:
         return Answer(("every setting is good",), {"problems": []})
-    failure = Failure("bad_setting", problems[0], f"{len(problems)} problems" if len(problems) > 1 else "")
-    return Answer(tuple(problems[1:]), {"problems": problems}, CONFIGURATION, failure)
+    if len(problems) == 1:
+        return Answer((), {"problems": problems}, CONFIGURATION, Failure("bad_setting", problems[0]))
+    failure = Failure("bad_setting", f"{len(problems)} problems")
+    return Answer((), {"problems": problems}, CONFIGURATION, failure, tuple(problems))
 
 
 def find_problems(host: Host) -> list[str]:
-    """Return every problem of the settings a start would use, each once."""
-    problems: list[str] = []
-
-    def collect(error: ConfigError) -> None:
-        if str(error) not in problems:
-            problems.append(str(error))
-
-    try:
-        given = {**read_env_file(host.home / ENV_FILE_NAME), **os.environ}
-    except ConfigError as error:
-        return [str(error)]
-    for name in sorted(given):
-        if name.startswith(PREFIX):
-            try:
-                reject_unknown([name])
-            except ConfigError as error:
-                collect(error)
-    if problems:
-        return problems
-    for settings in PROGRAM_SETTINGS:
+    """Return every problem of the settings a start would use, each once and with its place."""
+    problems = find_setting_problems(host.home, os.environ) or find_port_problems(host, os.environ)
+    found = [str(problem) for problem in problems]
+    if not found:
         try:
-            settings.load({**os.environ, "AAI_HOME": str(host.home)})
+            check_tls(host.settings())
         except ConfigError as error:
-            collect(error)
-    if problems:
-        return problems
-    site = host.configured_site()
-    for stack in Stack:
-        try:
-            check_ports_differ(site, stack)
-        except ConfigError as error:
-            collect(error)
-    try:
-        check_env_file(host.home)
-    except ConfigError as error:
-        collect(error)
-    return problems
+            found.append(str(error))
+    return found
 
 
 def _path(arguments: argparse.Namespace) -> Answer:

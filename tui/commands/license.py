@@ -27,6 +27,7 @@ from runtime.license import (
     LicenseOrder,
     Verdict,
     find_license_files,
+    hint_for,
     inspect_token,
     issue_license,
     load_signing_key,
@@ -69,7 +70,13 @@ class _Answer:
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``license`` and its commands; each sets ``func``, which takes the arguments and returns an exit code."""
-    parser = subparsers.add_parser("license", help="make keys, issue, inspect and verify licenses")
+    parser = subparsers.add_parser(
+        "license",
+        help="make keys, issue, inspect and verify licenses",
+        description="Make keys, issue, inspect and verify licenses.",
+        epilog=f"{_WRITE_CODES}; of verify: {_VERIFY_CODES.removeprefix('exit codes: ')}; "
+        f"of inspect: {_INSPECT_CODES.removeprefix('exit codes: ')}",
+    )
     commands = parser.add_subparsers(dest="license_command", required=True, metavar="COMMAND")
     _add_keygen(commands)
     _add_issue(commands)
@@ -251,7 +258,7 @@ def _verify(arguments: argparse.Namespace) -> _Answer:
     if found.verdict is Verdict.VALID:
         return _Answer((f"valid: {files.license}", *details, f"signed by   {found.kid}"), data)
     message = f"{files.license} is not valid: {found.reason}"
-    return _Answer(details, data, int(found.verdict), verdict, message, HINTS[found.verdict])
+    return _Answer(details, data, int(found.verdict), verdict, message, hint_for(found, files))
 
 
 def _unreadable(path: Path, message: str) -> _Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime.errors import AppError
 from runtime.supervise.host import Host
+from runtime.supervise.log_merge import LogMerger, NamedLine, short_names
 from runtime.supervise.log_reader import LogFollower, last_lines
 from runtime.supervise.plan import select_processes
 from tui.answer import FAILED, Answer, Failure, add_common_options, exit_code_text, failed, print_answer
@@ -22,13 +23,19 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "logs",
         help="show the log of a service",
-        description="Show the last lines of services' logs; several services get their names before each line.",
+        description="Show the last lines of services' logs. Several logs are merged by time; before each line stands "
+        "the name of its service, or the number of the worker when all are workers of one program.",
         epilog=exit_code_text(FAILED),
     )
     parser.add_argument("names", nargs="+", metavar="NAME", help="a program, one process, or supervisord")
     parser.add_argument("-f", "--follow", action="store_true", help="go on with new lines until interrupted")
     parser.add_argument(
-        "-n", "--lines", type=_count, default=LINES_DEFAULT, metavar="N", help=f"default: {LINES_DEFAULT}"
+        "-n",
+        "--lines",
+        type=_count,
+        default=LINES_DEFAULT,
+        metavar="N",
+        help=f"last lines to show, of all logs together; default: {LINES_DEFAULT}",
     )
     add_common_options(parser, with_timeout=False)
     parser.set_defaults(func=_logs)
@@ -65,31 +72,42 @@ def log_files(host: Host, names: list[str]) -> dict[str, Path]:
 
 
 def _last(files: dict[str, Path], count: int) -> Answer:
-    found = {name: last_lines(path, count) for name, path in files.items()}
+    last = {name: last_lines(path, count) for name, path in files.items()}
+    merged = _newest(LogMerger().merge(last), count)
+    found = {name: [line for owner, line in merged if owner == name] for name in files}
     missing = [str(path) for path in files.values() if not path.exists()]
     if len(missing) == len(files):
         failure = Failure("no_log", f"there is no log yet: {', '.join(missing)}", "it is written at the first start")
         return Answer(data=found, exit_code=FAILED, failure=failure)
-    lines = tuple(_label(name, line, files) for name, part in found.items() for line in part)
-    return Answer(lines, found)
+    labels = short_names(list(files))
+    return Answer(tuple(_labelled(named, labels) for named in merged), found)
 
 
 def _follow(files: dict[str, Path], count: int) -> int:
     followers = {name: LogFollower(path, count) for name, path in files.items()}
+    labels, merger = short_names(list(files)), LogMerger()
     pause = threading.Event()  # never set: an interruptible wait
+    # The first read also brings what was there before.
+    limit: int | None = count
     try:
         while not pause.wait(POLL_S):
-            for name, follower in followers.items():
-                for line in follower.read_lines():
-                    print(_label(name, line, files), flush=True)
+            merged = merger.merge({name: follower.read_lines() for name, follower in followers.items()})
+            for named in merged if limit is None else _newest(merged, limit):
+                print(_labelled(named, labels), flush=True)
+            limit = None
     finally:
         for follower in followers.values():
             follower.close()
     return 0
 
 
-def _label(name: str, line: str, files: dict[str, Path]) -> str:
-    return line if len(files) == 1 else f"{name} | {line}"
+def _newest(lines: list[NamedLine], count: int) -> list[NamedLine]:
+    return lines[-count:] if count else []
+
+
+def _labelled(named: NamedLine, labels: dict[str, str]) -> str:
+    name, line = named
+    return f"{labels[name]} | {line}" if labels[name] else line
 
 
 def _count(text: str) -> int:

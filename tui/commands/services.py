@@ -15,8 +15,9 @@ from tui.answer import (
     add_common_options,
     answering,
     exit_code_text,
+    sentence,
 )
-from tui.commands.stack import run_operation
+from tui.commands.stack import add_drain_option, aftermath_told, run_operation
 
 _CODES = (FAILED, SUPERVISOR_UNREACHABLE, LICENSE_FAILED, TIMEOUT, LOCKED, ENVIRONMENT)
 _NAME_HELP = "a program such as streaming-api, or one process such as streaming-api-00; see aai-console status"
@@ -31,15 +32,22 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     for verb, summary, more in verbs:
         parser = subparsers.add_parser(
-            verb, help=summary, description=f"{summary.capitalize()}. {more}", epilog=exit_code_text(*_CODES)
+            verb, help=summary, description=f"{sentence(summary)} {more}", epilog=exit_code_text(*_CODES)
         )
         parser.add_argument("names", nargs="+", metavar="NAME", help=_NAME_HELP)
+        if verb != "start":
+            add_drain_option(parser)
         add_common_options(parser)
         parser.set_defaults(func=answering(_operate))
 
 
 def _operate(arguments: argparse.Namespace) -> Answer:
     lifecycle, outcome = run_operation(arguments)
-    verbs = {"start": lifecycle.start, "stop": lifecycle.stop, "restart": lifecycle.restart}
-    verbs[arguments.command](arguments.names)
+    with aftermath_told(lifecycle.host, arguments):
+        if arguments.command == "start":
+            lifecycle.start(arguments.names)
+        elif arguments.command == "stop":
+            lifecycle.stop(arguments.names, arguments.drain)
+        else:
+            lifecycle.restart(arguments.names, arguments.drain)
     return outcome.answer()

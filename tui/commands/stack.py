@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 from typing import Any
 
-from runtime.catalog import Stack
+from runtime.catalog import GATEWAY, Stack
+from runtime.supervise.aftermath import describe_aftermath
 from runtime.supervise.errors import SuperviseError
 from runtime.supervise.host import Host
 from runtime.supervise.lifecycle import Lifecycle
-from runtime.supervise.progress import Done, Event, Report
+from runtime.supervise.progress import Done, Event, Report, drain_text
 from runtime.supervise.switch import SwitchPlan, plan_switch, switch_stack
 from tui.answer import (
     ENVIRONMENT,
@@ -59,9 +62,9 @@ def _add_down(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "clean up what a killed supervisord left behind. No process and no socket stays.",
         epilog=exit_code_text(FAILED, TIMEOUT, LOCKED),
     )
-    _add_drain(parser)
+    add_drain_option(parser)
     add_common_options(parser)
-    parser.set_defaults(func=answering(_down))
+    parser.set_defaults(func=answering(_down), names=[])
 
 
 def _add_switch(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -78,12 +81,13 @@ def _add_switch(subparsers: argparse._SubParsersAction[argparse.ArgumentParser])
     parser.add_argument(
         "--rollback", choices=["auto", "off"], default="auto", help="bring the old stack back on failure; default: auto"
     )
-    _add_drain(parser)
+    add_drain_option(parser)
     add_common_options(parser)
     parser.set_defaults(func=answering(_switch))
 
 
-def _add_drain(parser: argparse.ArgumentParser) -> None:
+def add_drain_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--drain``."""
     parser.add_argument(
         "--drain", type=_drain_seconds, metavar="S",
         help="seconds open sessions may run on, 0 ends them at once; default: AAI_DRAIN_LIMIT_S of the running stack",
@@ -120,8 +124,27 @@ class _Outcome:
 
 def run_operation(arguments: argparse.Namespace) -> tuple[Lifecycle, _Outcome]:
     """Return a new operation on this host, and who remembers its outcome."""
-    outcome = _Outcome(reporter(quiet=arguments.quiet))
+    outcome = _Outcome(reporter(quiet=arguments.quiet, hurry=_hurry_text(arguments)))
     return Lifecycle(Host.open(), outcome, arguments.timeout), outcome
+
+
+def _hurry_text(arguments: argparse.Namespace) -> str:
+    if "drain" not in arguments:
+        return f"end them now with Ctrl-C and aai-console stop {GATEWAY} --drain 0"
+    return "" if arguments.drain == 0 else "run again with --drain 0 to end them now"
+
+
+@contextlib.contextmanager
+def aftermath_told(host: Host, arguments: argparse.Namespace) -> Iterator[None]:
+    """Have an operation that is interrupted inside say what it leaves behind and what to do next."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(describe_aftermath(host, arguments.command, arguments.names)) from None
+    except SystemExit:  # TERM
+        text = describe_aftermath(host, arguments.command, arguments.names)
+        print(f"aai-console: terminated; {text}", file=sys.stderr, flush=True)
+        raise
 
 
 def _up(arguments: argparse.Namespace) -> Answer:
@@ -132,7 +155,8 @@ def _up(arguments: argparse.Namespace) -> Answer:
 
 def _down(arguments: argparse.Namespace) -> Answer:
     lifecycle, outcome = run_operation(arguments)
-    lifecycle.down(arguments.drain)
+    with aftermath_told(lifecycle.host, arguments):
+        lifecycle.down(arguments.drain)
     return outcome.answer()
 
 
@@ -140,7 +164,7 @@ def _switch(arguments: argparse.Namespace) -> Answer:
     lifecycle, outcome = run_operation(arguments)
     new = Stack(arguments.stack)
     plan = plan_switch(lifecycle, new, arguments.drain)
-    if plan.is_needed and arguments.dry_run:
+    if arguments.dry_run:
         return Answer(plan_lines(plan), plan)
     if plan.is_needed and not arguments.yes:
         _ask(plan)
@@ -150,8 +174,10 @@ def _switch(arguments: argparse.Namespace) -> Answer:
 
 def plan_lines(plan: SwitchPlan) -> tuple[str, ...]:
     """Return what a switch would do, for people."""
+    if not plan.is_needed:
+        return (f"{plan.new} is the running stack; the switch would start what is missing of it and stop nothing",)
     if plan.sessions:
-        sessions = f"{plan.sessions} open sessions may run on {plan.drain_s} s, then they get their final turn and end"
+        sessions = f"{drain_text(plan.sessions, plan.drain_s)}; each gets its final turn first"
     else:
         sessions = f"no open session of {plan.old}"
     return (

@@ -22,10 +22,7 @@ from tui.answer import (
     answering,
     exit_code_text,
 )
-
-MINUTE_S = 60
-HOUR_S = 3600
-DAY_S = 86400
+from tui.phrases import span_text
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -56,6 +53,9 @@ def judge(view: HostView) -> tuple[Failure | None, int]:
         return Failure("license_failed", "the license is Failed", "see aai-console license verify"), LICENSE_FAILED
     if not view.ready:
         missing = ", ".join(process.name for process in view.processes if process.active and not process.ready)
+        if not missing and view.stack is not None:
+            hint = "repair it: aai-console up" if view.cut_short else "wait until the operation under way has ended"
+            return Failure("degraded", f"the {view.stack} stack does not take every new session", hint), DEGRADED
         return Failure("degraded", f"not ready: {missing or 'no stack is up'}", "see aai-console logs NAME"), DEGRADED
     return None, OK
 
@@ -67,11 +67,12 @@ def status_data(view: HostView) -> dict[str, Any]:
         "ready": view.ready,
         "supervisor": {"pid": view.supervisor_pid, "detail": view.supervisor_detail},
         "gateway_url": view.site.gateway_url,
+        "gateway_tls_url": view.site.gateway_tls_url,
         "license": view.license,
         "sessions": {"count": len(view.sessions), "list": view.sessions},
         "services": [_service_data(process) for process in view.processes],
         "operation": view.operation,
-        "notes": view.notes,
+        "notes": [*view.notes, view.cut_short] if view.cut_short else view.notes,
         "home": str(view.site.home),
     }
 
@@ -85,13 +86,16 @@ def status_lines(view: HostView) -> tuple[str, ...]:
     else:
         head = f"stack {view.stack}: {'ready' if view.ready else 'NOT READY'}"
     license_text = view.license.state if view.license else "unknown"
-    lines = [f"{head} | license {license_text} | sessions {len(view.sessions)} | {view.site.gateway_url}"]
+    urls = " ".join(url for url in (view.site.gateway_url, view.site.gateway_tls_url) if url)
+    lines = [f"{head} | license {license_text} | sessions {len(view.sessions)} | {urls}"]
     if view.operation:
         lines.append(f"in progress: {view.operation.verb} (pid {view.operation.pid})")
     rows: list[tuple[str, ...]] = [("SERVICE", "STATE", "READY", "PORT", "PID", "UP", "DETAIL")]
     rows += [_row(process) for process in view.processes]
     lines += table(rows)
     lines += [f"note: {note}" for note in view.notes]
+    if view.cut_short:
+        lines.append(f"note: {view.cut_short}")
     return tuple(lines)
 
 
@@ -104,21 +108,10 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def span_text(seconds: int) -> str:
-    """Return a time span in its two largest units."""
-    if seconds < MINUTE_S:
-        return f"{seconds}s"
-    if seconds < HOUR_S:
-        return f"{seconds // MINUTE_S}m{seconds % MINUTE_S:02d}s"
-    if seconds < DAY_S:
-        return f"{seconds // HOUR_S}h{seconds % HOUR_S // MINUTE_S:02d}m"
-    return f"{seconds // DAY_S}d{seconds % DAY_S // HOUR_S:02d}h"
-
-
 def _row(process: ProcessView) -> tuple[str, ...]:
     running = process.pid is not None
     ready = "yes" if process.ready else "no" if process.active or running else "-"
-    uptime = "-" if process.uptime_s is None else span_text(process.uptime_s)
+    uptime = span_text(process.uptime_s)
     detail = process.detail if process.active or running else f"stack {process.stack}" if process.stack else ""
     pid = "-" if process.pid is None else str(process.pid)
     return (process.name, process.state, ready, str(process.port) if running else "-", pid, uptime, detail)

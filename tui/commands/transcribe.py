@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
@@ -16,7 +17,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from runtime.audio import MAX_RATE_HZ, MIN_RATE_HZ, TARGET_RATE_HZ, AudioFileError, WavAudio, read_wav, to_mono_16k
+from runtime.clock import SystemClock
 from runtime.errors import AppError, ConfigError
+from runtime.operator_access import UNCHECKED, operator_credential
 from runtime.settings import ConsoleSettings
 from runtime.supervise.plan import site_from_settings
 from runtime.supervise.stack_state import read_stack_state
@@ -49,6 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--model", metavar="M", help="speech model to ask for; the gateway's default when not given")
     parser.add_argument("--endpoint", metavar="URL", help="ws:// or wss:// address; the running stack's when not given")
     parser.add_argument(
+        "--key-file", type=Path, metavar="FILE",
+        help="file with the key or token for --endpoint; the running stack's own gateway needs none",
+    )  # fmt: skip
+    parser.add_argument(
         "--speed",
         type=_speed,
         default=1.0,
@@ -67,9 +74,11 @@ def run(args: argparse.Namespace) -> int:
     """Transcribe the files one after the other; stop at the first that fails."""
     documents: list[dict[str, Any]] = []
     try:
-        endpoint = _endpoint(args.endpoint)
+        endpoint, credential_of = _endpoint(args.endpoint), _credential_source(args)
         for path in args.files:
-            documents.append(asyncio.run(_transcribe(path, endpoint, args)))  # noqa: PERF401 - kept when one fails
+            documents.append(  # noqa: PERF401 - kept when one fails
+                asyncio.run(_transcribe(path, endpoint, credential_of(), args))
+            )
     except AppError as error:
         return _fail(error, documents, as_json=args.json)
     except KeyboardInterrupt:
@@ -103,6 +112,20 @@ def _endpoint(given: str | None) -> str:
     return given
 
 
+def _credential_source(args: argparse.Namespace) -> Callable[[], str]:
+    """Return what makes an ``Authorization`` value for each session."""
+    if args.key_file is not None:
+        try:
+            key = str(args.key_file.read_text(encoding="ascii")).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise _UsageError(f"cannot read a key from {args.key_file}: {error}") from error
+        return lambda: key
+    if args.endpoint is not None:
+        return lambda: UNCHECKED
+    settings = ConsoleSettings.load()
+    return lambda: operator_credential(settings.token_key_file, SystemClock().wall_s())
+
+
 class _UsageError(ConfigError):
     """The command line asks for something that makes no sense."""
 
@@ -127,14 +150,14 @@ def _load(path: Path, *, convert: bool, speed: float | None) -> Recording:
     return Recording(audio.pcm16, audio.sample_rate_hz, speed)
 
 
-async def _transcribe(path: Path, endpoint: str, args: argparse.Namespace) -> dict[str, Any]:
+async def _transcribe(path: Path, endpoint: str, credential: str, args: argparse.Namespace) -> dict[str, Any]:
     recording = _load(path, convert=args.convert, speed=args.speed)
     transcription = Transcription()
     paper = _Paper(sys.stdout, is_silent=args.json, is_quiet=args.quiet)
     paper.begin(path, recording, endpoint, args.model)
     url = session_url(endpoint, recording.sample_rate_hz, args.model)
     try:
-        await transcribe_recording(url, recording, transcription, paper.show)
+        await transcribe_recording(url, recording, transcription, paper.show, credential)
     finally:
         paper.clear_partial()
     # Faster than real time, a delay says how far the recogniser is behind, not how quick it is.

@@ -15,8 +15,8 @@ from textual.widgets import Footer, Static
 
 from runtime.catalog import ASR_SERVER_BY_PROGRAM, Stack
 from runtime.errors import AppError
-from tui.phrases import license_text, machine_text
-from tui.ports import BringUp, LogTail, Operation, RestartService, StartService, StopService, SwitchStack
+from tui.phrases import license_text, machine_text, stop_consequence
+from tui.ports import BringUp, LogTail, RestartService, StartService, StopService, SwitchStack
 from tui.screens.confirm import ConfirmDialog
 from tui.screens.keys import KeysDialog
 from tui.screens.progress import ProgressDialog
@@ -131,13 +131,13 @@ class OverviewScreen(Screen[None]):
         """Stop the selected service, after a question."""
         service = self._selected()
         if service is not None:
-            self._ask(StopService(service.name), f"Stop {service.name}?")
+            self._ask(StopService(service.name), service)
 
     def action_restart(self) -> None:
         """Restart the selected service, after a question."""
         service = self._selected()
         if service is not None:
-            self._ask(RestartService(service.name), f"Restart {service.name}?")
+            self._ask(RestartService(service.name), service)
 
     def action_switch(self) -> None:
         """Ask for a switch to the other stack."""
@@ -174,15 +174,16 @@ class OverviewScreen(Screen[None]):
             return None
         return self.query_one(ServiceTable).selected
 
-    def _ask(self, operation: Operation, question: str) -> None:
-        count = len(self._snapshot().sessions)
-        sessions = "No session is open." if count == 0 else f"Open sessions: {count}. Those it serves may end."
+    def _ask(self, operation: StopService | RestartService, service: Service) -> None:
+        comes_back = isinstance(operation, RestartService)
+        question = f"{'Restart' if comes_back else 'Stop'} {service.name}?"
+        consequence = stop_consequence(service, self._snapshot(), comes_back=comes_back)
 
         def answered(is_yes: bool | None) -> None:
             if is_yes:
                 self.console_app.run_operation(operation)
 
-        self.app.push_screen(ConfirmDialog(question, sessions), answered)
+        self.app.push_screen(ConfirmDialog(question, consequence), answered)
 
     def _switch(self, operation: SwitchStack | None) -> None:
         if operation is not None and self.console_app.run_operation(operation):

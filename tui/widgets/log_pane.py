@@ -6,16 +6,20 @@ from collections import deque
 from collections.abc import Iterable
 from typing import ClassVar
 
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Resize
 from textual.widgets import RichLog
 
-from tui.phrases import parse_log_line
+from tui.phrases import level_word, parse_log_line
 
 KEPT_LINES = 5_000
 # More than this in one frame would make keys lag; the surplus is dropped and counted.
 FRAME_LINES = 200
+# Below this the message would be a column of single words.
+_MIN_MESSAGE_CELLS = 16
 
 _LEVEL_STYLE = {
     "WARNING": "yellow",
@@ -25,6 +29,30 @@ _LEVEL_STYLE = {
     "CRIT": "bold red",
     "DEBUG": "dim",
 }
+
+
+class HangingLine:
+    """A line whose message, when it wraps, goes on below its own beginning."""
+
+    def __init__(self, head: Text, message: Text) -> None:
+        """Join time and level with a message."""
+        self._head = head
+        self._message = message
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the line in the width there is."""
+        room = options.max_width - self._head.cell_len
+        if room < _MIN_MESSAGE_CELLS:
+            yield self._head + self._message
+            return
+        indent = Text(" " * self._head.cell_len)
+        for number, part in enumerate(self._message.wrap(console, room, overflow="fold")):
+            part.rstrip()
+            yield (indent if number else self._head) + part
+
+    def __rich_measure__(self, _console: Console, _options: ConsoleOptions) -> Measurement:
+        """Ask for the width of the whole line."""
+        return Measurement(self._head.cell_len + 1, self._head.cell_len + self._message.cell_len)
 
 
 class LogPane(RichLog):
@@ -127,17 +155,19 @@ class LogPane(RichLog):
             self.write(Text(f"... {surplus} lines left out", style="dim"))
             lines = lines[-FRAME_LINES:]
         for line in lines:
-            self.write(self._text(line))
+            # Expanded: the library measures a line against the width the terminal had at the start.
+            self.write(self._text(line), expand=True)
         if lines:
             self.scroll_end(animate=False)
 
-    def _text(self, raw: str) -> Text:
+    def _text(self, raw: str) -> Text | HangingLine:
         line = parse_log_line(raw)
         text = line.text.encode("ascii", "backslashreplace").decode() if self._is_ascii else line.text
         if not line.level:
             return Text(f" {text}")
         style = _LEVEL_STYLE.get(line.level, "")
-        return Text.assemble(" ", (line.time, "dim"), " ", (f"{line.level[:5]:<5}", style), " ", text)
+        head = Text.assemble(" ", (line.time, "dim"), " ", (f"{level_word(line.level):<5}", style), " ")
+        return HangingLine(head, Text(text))
 
     def _retitle(self) -> None:
         if self._note:

@@ -26,12 +26,12 @@ class _Column:
 
 # Widths include the gap to the next column; at 80 cells they add up to 78.
 _COLUMNS = (
-    _Column("label", " Service", 26),
+    _Column("label", " Service", 25),
     _Column("state", "State", 9),
     _Column("ready", "Ready", 11),
     _Column("pid", "Pid", 7, is_number=True),
     _Column("port", "Port", 6, is_number=True, from_width=80),
-    _Column("uptime", "Up", 6, is_number=True),
+    _Column("uptime", "Up", 7, is_number=True),
     _Column("cpu", "Cpu%", 6, is_number=True, from_width=80),
     _Column("rss", "Rss", 7, is_number=True, from_width=80),
     _Column("restarts", "Restarts", 9, is_number=True, from_width=100),

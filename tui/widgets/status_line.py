@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
+from datetime import datetime
 
-from tui.phrases import status_text
+from tui.phrases import status_text, time_of_day_text
 from tui.store import View
 from tui.widgets.text_line import TextLine
 
@@ -15,6 +15,7 @@ class StatusLine(TextLine):
     def show(self, view: View) -> None:
         """Draw the line."""
         left = " " + status_text(view)
-        clock = time.strftime("%H:%M:%S", time.localtime(view.now_wall_s())) if view.snapshot else ""
-        room = self.app.size.width - len(left) - len(clock) - 1
-        self.say(left + " " * room + clock if room >= 1 else left)
+        width = self.app.size.width
+        moment = datetime.fromtimestamp(view.now_wall_s()).astimezone()
+        clock = time_of_day_text(moment, width - len(left) - 2) if view.snapshot else ""
+        self.say(left + clock.rjust(width - len(left) - 1) if clock else left)

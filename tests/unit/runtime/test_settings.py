@@ -10,6 +10,7 @@ import pytest
 from runtime.catalog import ASR_SERVERS, Model
 from runtime.errors import ConfigError
 from runtime.settings import (
+    NOT_IN_THE_FILE,
     PROGRAM_SETTINGS,
     AsrSettings,
     ConsoleSettings,
@@ -95,10 +96,10 @@ def test_settings_relative_home_becomes_absolute(tmp_path: Path, monkeypatch: py
     assert HostSettings.load({"AAI_HOME": "var"}).home == tmp_path / "var"
 
 
-def test_settings_home_in_the_file_does_not_move_the_home(tmp_path: Path) -> None:
+def test_settings_home_in_the_file_is_refused(tmp_path: Path) -> None:
     """The file lies inside the home and cannot name another."""
     (tmp_path / "aai.env").write_text("AAI_HOME=/elsewhere\n")
-    assert loaded(HostSettings, tmp_path).home == tmp_path
+    assert "line 1: AAI_HOME cannot be set inside itself" in refusal(HostSettings, tmp_path)
 
 
 @pytest.mark.parametrize("settings", PROGRAM_SETTINGS)
@@ -258,7 +259,8 @@ def test_env_file_template_with_every_line_uncommented_is_accepted(
     lines = env_file_template().splitlines()
     variables = [line[1:] for line in lines if line.startswith("#") and not line.startswith("# ")]
     (tmp_path / "aai.env").write_text("\n".join(variables))
-    assert len(variables) == len(settings_table()) - 1  # AAI_HOME is not in it
+    assert len(variables) == len(settings_table()) - len(NOT_IN_THE_FILE)
+    assert all(row.name in env_file_template() for row in settings_table())
     found = loaded(settings, tmp_path)
     assert found.wss_port == 8080
 
@@ -269,10 +271,21 @@ def test_env_file_missing_is_empty(tmp_path: Path) -> None:
 
 
 def test_env_file_values_are_literal(tmp_path: Path) -> None:
-    """Quotes are taken off, dollar signs are not expanded, a name alone is empty."""
+    """Quotes are taken off and dollar signs are not expanded."""
     path = tmp_path / "aai.env"
-    path.write_text("A='x y'\nB=$HOME\nC\nexport D=1\n")
+    path.write_text("A='x y'\nB=$HOME\nC=\nexport D=1\n")
     assert read_env_file(path) == {"A": "x y", "B": "$HOME", "C": "", "D": "1"}
+
+
+@pytest.mark.parametrize(
+    "line", ["garbage line", "=5", "AAI_WSS_PORT 31180", "AAI_WSS_PORT: 31180", "AAI_WSS_PORT='31180", "AAI_WSS_PORT"]
+)
+def test_env_file_line_that_is_no_setting_is_refused_with_its_number(line: str, tmp_path: Path) -> None:
+    """A broken line is never skipped: the default would be used in its place."""
+    path = tmp_path / "aai.env"
+    path.write_text(f"# comment\nA=1\n\n{line}\n")
+    with pytest.raises(ConfigError, match=r"aai.env, line 4 is not a setting"):
+        read_env_file(path)
 
 
 @pytest.mark.parametrize("kind", ["directory", "not text"])

@@ -96,6 +96,34 @@ def test_read_frames_stereo_is_refused(tmp_path: Path) -> None:
         read_frames(path)
 
 
+def test_read_frames_of_eight_bits_counts_one_channel(tmp_path: Path) -> None:
+    """One channel is not called channels."""
+    path = tmp_path / "narrow.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(16_000)
+        file.writeframes(bytes(400))
+    with pytest.raises(UsageError, match="1 channel of 8 bits, expected"):
+        read_frames(path)
+
+
+def test_read_frames_of_an_empty_file_says_that_it_ends_too_early(tmp_path: Path) -> None:
+    """A file that is cut off has a reason, too."""
+    path = tmp_path / "empty.wav"
+    path.touch()
+    with pytest.raises(UsageError, match="not a PCM WAV file: it ends too early"):
+        read_frames(path)
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:8080", "http://localhost", "ws://localhost:port"])
+def test_stream_file_bad_address_names_the_accepted_forms(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address that is none is one line on stderr and exit code 2."""
+    assert main(["--audio-file", str(SAMPLES / "weather.wav"), "--endpoint", endpoint]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"{endpoint} is not a WebSocket address: expected ws://HOST:PORT or wss://HOST:PORT"
+
+
 @pytest.mark.parametrize(("name", "reason"), [("nothing.wav", "No such file"), ("transcripts.json", "not a PCM WAV")])
 def test_stream_file_unusable_file_exits_2_with_one_line(
     name: str, reason: str, capsys: pytest.CaptureFixture[str]

@@ -17,7 +17,7 @@ def test_service_of_a_ready_server_names_its_engine_and_load() -> None:
     """Engine, languages and degradation come from the server's own facts."""
     process = replace(READY, facts={"engine": "embedded", "languages": ["en"], "degraded": True})
     row = service_of(process, ProcessHistory(), 120, Load(12.5, 1_000), sessions=0)
-    assert (row.readiness, row.detail) == (Readiness.OK, "embedded engine, en (degraded)")
+    assert (row.readiness, row.detail) == (Readiness.OK, "embedded engine, en, degraded")
     assert (row.cpu_percent, row.rss_bytes, row.port) == (12.5, 1_000, 8081)
 
 

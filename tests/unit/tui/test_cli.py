@@ -11,15 +11,17 @@ import pytest
 from runtime.errors import ConfigError, EnvironmentFault
 from runtime.settings import settings_table
 from runtime.supervise.errors import OperationLocked, ProgramFailed
+from runtime.supervise.home import per_program_text
 from runtime.supervise.host import Host
-from tui.answer import Answer, answering, failed, print_answer
+from runtime.supervise.progress import Note, SessionsLeft
+from tui.answer import Answer, answering, failed, print_answer, reporter
 from tui.cli import build_parser, run_command
 from tui.commands.config import find_problems, setting
-from tui.commands.status import span_text, table
+from tui.commands.status import table
 
 VERBS = (
-    "up", "down", "switch", "start", "stop", "restart", "status", "logs", "transcribe", "config show", "config check",
-    "config path", "license verify", "version",
+    "up", "down", "switch", "start", "stop", "restart", "status", "logs", "transcribe", "config", "config show",
+    "config check", "config path", "license", "license verify", "version",
 )  # fmt: skip
 ROWS = {row.name: row for row in settings_table()}
 
@@ -100,16 +102,22 @@ def test_secret_setting_is_never_shown() -> None:
 
 
 def test_config_problems_are_all_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unknown names come first; values are checked once the names are right."""
+    """Unknown names, bad values and per-program ports are told together, ports that collide once values are good."""
     monkeypatch.setenv("AAI_HOME", str(tmp_path))
-    (tmp_path / "aai.env").write_text("AAI_WSS_PRT=1\nAAI_NONSENSE=1\n")
-    assert len(find_problems(Host.open())) == 2
+    (tmp_path / "aai.env").write_text("# first\n\nAAI_WSS_PRT=1\nAAI_WSS_PORT=0\nSERVER_PORT=50051\n")
+    monkeypatch.setenv("MAX_OPEN_STREAMS", "none")
+    assert find_problems(Host.open()) == [
+        "AAI_WSS_PRT is not a setting; did you mean AAI_WSS_PORT? (aai.env line 3)",
+        "AAI_WSS_PORT='0' is not accepted: expected whole number from 1 to 65535 (aai.env line 4)",
+        "MAX_OPEN_STREAMS='none' is not accepted: expected whole number from 1 to 100000 (the environment)",
+        f"{per_program_text('SERVER_PORT', tmp_path / 'aai.env')} (aai.env line 5)",
+    ]
 
-    (tmp_path / "aai.env").write_text("AAI_WSS_PORT=0\n")
-    assert "AAI_WSS_PORT='0'" in find_problems(Host.open())[0]
-
+    monkeypatch.delenv("MAX_OPEN_STREAMS")
     (tmp_path / "aai.env").write_text("AAI_WSS_PORT=8081\n")
-    assert "AAI_ROUTER_PORT" in find_problems(Host.open())[0]
+    [problem] = find_problems(Host.open())
+    assert "AAI_ROUTER_PORT" in problem
+    assert problem.endswith("(AAI_WSS_PORT: aai.env line 1)")
 
     (tmp_path / "aai.env").write_text("")
     assert find_problems(Host.open()) == []
@@ -120,7 +128,41 @@ def test_table_aligns_all_columns_but_the_last() -> None:
     assert table([("A", "B", "C"), ("long", "x", "")]) == ["A     B  C", "long  x"]
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(5, "5s"), (65, "1m05s"), (3660, "1h01m"), (90_000, "1d01h")])
-def test_span_shows_its_two_largest_units(seconds: int, text: str) -> None:
-    """Short enough for a table."""
-    assert span_text(seconds) == text
+def test_config_check_prints_every_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """People read all problems, and the exit code is that of a bad setting."""
+    monkeypatch.setenv("AAI_HOME", str(tmp_path))
+    (tmp_path / "aai.env").write_text("AAI_WSS_PORT=0\nAAI_ROUTER_PORT=0\n")
+
+    assert run_command(["config", "check"]) == 78
+
+    *problems, last = capsys.readouterr().err.splitlines()
+    assert [problem.split("=")[0] for problem in problems] == ["  | AAI_WSS_PORT", "  | AAI_ROUTER_PORT"]
+    assert last == "aai-console: 2 problems"
+
+
+def test_help_of_config_check_keeps_the_case_of_names(capsys: pytest.CaptureFixture[str]) -> None:
+    """The first letter becomes a capital one, the others stay."""
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(["config", "check", "--help"])
+    assert "unknown AAI_* names" in capsys.readouterr().out
+
+
+def test_version_option_answers_like_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    """Both ways to ask give the same line."""
+    assert run_command(["version"]) == 0
+    line = capsys.readouterr().out
+    assert run_command(["--version"]) == 0
+    assert capsys.readouterr().out == line
+
+
+def test_reporter_says_how_to_end_a_wait_for_sessions(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only lines about open sessions carry the advice."""
+    report = reporter(quiet=False, hurry="run again with --drain 0 to end them now")
+    report(Note("a note"))
+    report(SessionsLeft(1, 20.0))
+    assert capsys.readouterr().err.splitlines() == [
+        "a note",
+        "1 open session, at most 20 s more; run again with --drain 0 to end them now",
+    ]

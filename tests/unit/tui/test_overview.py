@@ -204,7 +204,7 @@ async def test_switch_names_what_stops_starts_and_whom_it_hits_and_takes_the_dra
         text = console.text()
         assert "Stops   streaming-asr-english, streaming-asr-multilang" in text
         assert "Starts  streaming-asr-u3pro" in text
-        assert "Sessions now: 3 (en-default 2, ml-default 1), oldest 41:10" in text
+        assert "Sessions now: 3 (en-default 2, ml-default 1), oldest 41m10s" in text
         await console.press("shift+tab", "backspace", "backspace", "4", "5", "y")
         await console.shows("starting streaming-asr-u3pro")
         assert "the operation goes on" in console.text()
@@ -310,7 +310,7 @@ async def test_values_nobody_refreshed_are_marked_stale() -> None:
         host.look_error = UpstreamError("no answer")
         await console.shows("no answer")
         console.clock.now_ms += 60_000
-        await console.shows("STALE 01:00")
+        await console.shows("STALE 1m00s")
 
 
 async def test_license_failed_is_said_in_words() -> None:
@@ -318,6 +318,30 @@ async def test_license_failed_is_said_in_words() -> None:
     host = ScriptedHost(replace(universal_host(), license=License("Failed")))
     async with open_console(host) as console:
         await console.shows("License Failed, the gateway stops serving")
+
+
+async def test_long_log_line_goes_on_below_its_message() -> None:
+    """Wrapped text is indented under the message, and the level is a whole word."""
+    host = ScriptedHost(universal_host())
+    host.log("streaming-api-00").feed("2026-11-20T14:02:10.000000Z [warning  ] " + "word " * 30 + "end")
+    async with open_console(host) as console:
+        await console.shows(" end")
+        lines = console.text().splitlines()
+    first = next(number for number, line in enumerate(lines) if "14:02:10.000 WARN  word" in line)
+    column = lines[first].index("word")
+    assert lines[first + 1].startswith(" " * column + "word")
+
+
+async def test_notes_of_a_degraded_engine_fit_120_columns() -> None:
+    """What an operator must know about an engine is not cut."""
+    server = a_service("streaming-asr-english", detail="embedded engine, en, degraded")
+    host = ScriptedHost(replace(universal_host(), services=(server,)))
+    async with open_console(host, (120, 40)) as console:
+        await console.until(
+            lambda: any("Cpu%" not in line and line.endswith("embedded engine, en, degraded") and "RUNNING" in line
+                        for line in console.text().splitlines()),
+            "whole note",
+        )  # fmt: skip
 
 
 async def test_log_follows_the_end() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,18 +12,30 @@ from tui.phrases import (
     LogLine,
     bar_text,
     bytes_text,
+    level_word,
     license_text,
     machine_text,
     parse_log_line,
     span_text,
     status_text,
+    stop_consequence,
+    time_of_day_text,
 )
-from tui.store import License, Looked, Ticked, View, reduce
+from tui.store import License, Looked, Ticked, View, reduce, table_rows
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, "-"), (0.4, "0s"), (59.9, "59s"), (72, "01:12"), (4_350, "1h12m"), (273_600, "3d04h"), (-3, "0s")],
+    [
+        (None, "-"),
+        (0.4, "0s"),
+        (59.9, "59s"),
+        (72, "1m12s"),
+        (3_599, "59m59s"),
+        (4_350, "1h12m"),
+        (273_600, "3d04h"),
+        (-3, "0s"),
+    ],
 )
 def test_span_has_at_most_six_characters(seconds: float | None, text: str) -> None:
     """Seconds, minutes, hours and days each have one short form."""
@@ -81,6 +94,51 @@ def test_status_line_fits_eighty_columns_with_a_clock() -> None:
     host = replace(universal_host(), sessions=universal_host().sessions * 40)
     view = reduce(View(), Looked(host), now_ms=1)
     assert len(status_text(view)) <= 70
+
+
+@pytest.mark.parametrize(("room", "text"), [(12, "14:02:11 UTC"), (11, "14:02:11"), (7, "")])
+def test_time_of_day_shows_its_zone_when_there_is_room(room: int, text: str) -> None:
+    """The zone goes first, then the time."""
+    assert time_of_day_text(datetime.fromtimestamp(NOW_S, UTC), room) == text
+
+
+@pytest.mark.parametrize(
+    ("level", "word"), [("WARNING", "WARN"), ("CRITICAL", "CRIT"), ("ERROR", "ERROR"), ("INFO", "INFO")]
+)
+def test_level_is_a_word_of_at_most_five_characters(level: str, word: str) -> None:
+    """No level is cut in the middle."""
+    assert level_word(level) == word
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("streaming-api-01", "1 open session uses it and would end after 30s at the latest."),
+        ("streaming-api-00", "2 open sessions use it and would end after 30s at the latest."),
+        ("streaming-asr-multilang", "1 open session uses it and would end."),
+        ("streaming-asr-u3pro", "No open session uses it."),
+        ("streaming-asr-lb", "3 open sessions use it and would end."),
+    ],
+)
+def test_stop_names_how_many_sessions_of_the_service_would_end(name: str, sentence: str) -> None:
+    """A worker is judged by its own sessions, a server by those of its model, the router by all."""
+    host = universal_host()
+    service = next(row for row in host.services if row.name == name)
+    assert stop_consequence(service, host, comes_back=False) == sentence
+
+
+def test_stop_of_the_license_proxy_says_what_follows_later() -> None:
+    """No session ends at once, but the gateway needs the proxy."""
+    proxy = next(row for row in universal_host().services if row.name == "license-and-usage-proxy")
+    sentence = stop_consequence(proxy, universal_host(), comes_back=False)
+    assert sentence == "No open session ends by it; without the proxy the gateway stops serving after a while."
+
+
+def test_stop_of_the_whole_gateway_counts_all_sessions() -> None:
+    """A group row stands for its processes."""
+    host = universal_host()
+    gateway = next(row for row in table_rows(host.services) if row.is_group)
+    assert stop_consequence(gateway, host, comes_back=True).startswith("3 open sessions use it")
 
 
 @pytest.mark.parametrize(

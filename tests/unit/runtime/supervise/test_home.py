@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 from runtime.catalog import Stack
-from runtime.errors import ConfigError, EnvironmentFault, LicenseError
+from runtime.errors import EnvironmentFault, LicenseError
+from runtime.license import ensure_development_license, issue_license, new_signing_key
 from runtime.supervise.home import (
     PROGRAM_FILES,
-    check_env_file,
     check_installation,
     check_license,
     check_socket_paths,
     make_directories,
     make_first_files,
 )
+from tests.support.licenses import order
 from tests.unit.runtime.supervise.builders import site
 
 
@@ -65,14 +67,6 @@ def test_complete_installation_is_accepted(tmp_path: Path) -> None:
     check_installation(tmp_path)
 
 
-def test_per_program_port_in_the_shared_file_is_refused(tmp_path: Path) -> None:
-    """SERVER_PORT for all programs would make them collide."""
-    (tmp_path / "aai.env").write_text("SERVER_PORT=50051\n")
-
-    with pytest.raises(ConfigError, match="AAI_ASR_"):
-        check_env_file(tmp_path)
-
-
 def test_first_files_are_made_once(tmp_path: Path) -> None:
     """A first start writes aai.env, token and license; the next one leaves them as they are."""
     place = site(tmp_path)
@@ -97,3 +91,22 @@ def test_broken_license_is_named_with_the_fix(tmp_path: Path, monkeypatch: pytes
 
     with pytest.raises(LicenseError, match=r"mine\.jwt is not usable: .*; put a license there"):
         check_license(tmp_path, Stack.UNIVERSAL)
+
+
+def test_license_without_its_issuers_keys_says_where_to_put_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An own license beside which no keys lie, with or without development keys in the home, names the missing file."""
+    home = tmp_path / "home"
+    make_directories(home)
+    license_file = tmp_path / "license.jwt"
+    license_file.write_text(issue_license(order(), new_signing_key(), int(time.time())).token)
+    monkeypatch.setenv("LICENSE_FILE_PATH", str(license_file))
+    fix = r"put the issuer's public keys beside it as license-public-keys\.json \(or set LICENSE_PUBLIC_KEYS_PATH\)"
+
+    with pytest.raises(LicenseError, match=fix):
+        check_license(home, Stack.UNIVERSAL)
+
+    ensure_development_license(home, int(time.time()))
+    with pytest.raises(LicenseError, match=fix):
+        check_license(home, Stack.UNIVERSAL)

@@ -31,6 +31,19 @@ def test_view_takes_the_port_the_process_reports() -> None:
     assert (found.port, found.pid, found.ready, found.active) == (9999, 7, True, True)
 
 
+def test_view_of_a_process_that_answers_within_startsecs_runs() -> None:
+    """A row is never STARTING and ready at once."""
+    found = view_process(ROUTER, info(ProcessState.STARTING, pid=7), ProbeResult(True, "", 8081), Stack.UNIVERSAL)
+    assert (found.state, found.ready) == (ProcessState.RUNNING, True)
+
+
+def test_view_of_a_stopping_process_is_not_ready() -> None:
+    """Whatever it still answers, it takes no new work; what it waits for is said."""
+    answer = ProbeResult(True, "", 8081, {"sessions": 1})
+    found = view_process(ROUTER, info(ProcessState.STOPPING, pid=7), answer, Stack.UNIVERSAL)
+    assert (found.state, found.ready, found.detail) == (ProcessState.STOPPING, False, "waits for 1 open session")
+
+
 def test_view_of_the_other_stacks_server_is_not_active() -> None:
     """It is listed, stopped, and nobody misses it."""
     found = view_process(ENGLISH, None, ProbeResult(False, "not running"), Stack.U3PRO)
@@ -57,3 +70,10 @@ def test_open_gateway_is_explained() -> None:
     assert "every machine" in open_gateway_note(site(bind_host="0.0.0.0"))
     assert "every machine" in open_gateway_note(site(bind_host="10.0.0.1"))
     assert open_gateway_note(site()) == ""
+
+
+def test_open_gateway_that_checks_keys_is_noted_while_it_is_unencrypted() -> None:
+    """Keys on the wire are worth a word; with TLS beside the plain port there is none."""
+    assert "unencrypted" in open_gateway_note(site(bind_host="0.0.0.0", auth_mode="keys"))
+    assert open_gateway_note(site(bind_host="0.0.0.0", auth_mode="token", tls_port=8443)) == ""
+    assert "any Authorization value" in open_gateway_note(site(bind_host="0.0.0.0", tls_port=8443))

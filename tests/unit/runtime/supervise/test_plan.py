@@ -131,3 +131,28 @@ def test_site_follows_the_settings(tmp_path: Path) -> None:
 def test_gateway_url_is_one_this_machine_reaches(bind_host: str, url: str) -> None:
     """An address that means all addresses is reached over loopback."""
     assert site(bind_host=bind_host).gateway_url == url
+
+
+def test_tls_port_belongs_to_the_gateway_workers() -> None:
+    """It is checked and shown like the plain one; without certificate files there is none."""
+    plans = select_processes(site(tls_port=8443), ["streaming-api"])
+    assert [(one.port, one.port_variable) for one in plans[0].listeners] == [
+        (8080, "AAI_WSS_PORT"), (8443, "AAI_TLS_PORT"),
+    ]  # fmt: skip
+    assert site(tls_port=8443).gateway_tls_url == "wss://127.0.0.1:8443"
+    assert site().gateway_tls_url is None
+    assert [len(one.listeners) for one in plan_processes(site())] == [1] * len(plan_processes(site()))
+
+
+def test_tls_port_of_another_program_is_refused() -> None:
+    """Both settings are named, also when it is the gateway's own plain port."""
+    for port, variable in ((8081, "AAI_ROUTER_PORT"), (8080, "AAI_WSS_PORT")):
+        with pytest.raises(ConfigError, match=rf"(?=.*AAI_TLS_PORT)(?=.*{variable}).*{port}"):
+            check_ports_differ(site(tls_port=port), Stack.UNIVERSAL)
+
+
+@pytest.mark.parametrize(("given", "port"), [({}, None), ({"AAI_TLS_CERT_FILE": "/c"}, 8443)])
+def test_site_has_a_tls_port_once_a_file_is_set(tmp_path: Path, given: dict[str, str], port: int | None) -> None:
+    """A default port alone makes no listener."""
+    settings = ConsoleSettings.load({"AAI_HOME": str(tmp_path), **given})
+    assert site_from_settings(settings, tmp_path).tls_port == port
