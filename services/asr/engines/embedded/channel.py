@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import select
 import signal
 from collections.abc import Callable
 from typing import cast
@@ -37,6 +38,11 @@ class WorkerChannel(asyncio.Protocol):
         self._writable.set()
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._transport: asyncio.Transport | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        """The worker runs; known from the kernel, before the end of its socket has been read."""
+        return self._pidfd >= 0 and not select.select([self._pidfd], [], [], 0)[0]
 
     async def ready(self) -> None:
         """Wait for the worker's readiness.

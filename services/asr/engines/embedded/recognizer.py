@@ -145,9 +145,17 @@ class EmbeddedRecognizer:
         Raises:
             EngineError: no worker could be had in time.
         """
-        channel = self._spares.popleft() if self._spares else await self._fork_worker()
+        channel = self._take_spare() or await self._fork_worker()
         self._spares_wanted.set()
         return EmbeddedHandle(channel, spec, sink)
+
+    def _take_spare(self) -> WorkerChannel | None:
+        """Return a living spare worker; a dead one leaves the list by itself when its socket is read."""
+        while self._spares:
+            channel = self._spares.popleft()
+            if channel.is_alive:
+                return channel
+        return None
 
     async def stop(self) -> None:
         """Kill every worker and end the zygote."""
