@@ -42,7 +42,11 @@ class WorkerChannel(asyncio.Protocol):
     @property
     def is_alive(self) -> bool:
         """The worker runs; known from the kernel, before the end of its socket has been read."""
-        return self._pidfd >= 0 and not select.select([self._pidfd], [], [], 0)[0]
+        if self._pidfd < 0:
+            return False
+        exits = select.poll()  # select() takes no descriptor above 1023
+        exits.register(self._pidfd, select.POLLIN)
+        return not exits.poll(0)
 
     async def ready(self) -> None:
         """Wait for the worker's readiness.
