@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -68,6 +68,7 @@ class Answer:
     Attributes:
         lines: for people.
         data: for programs.
+        beside: further members of the JSON object, for scripts that look there and not under ``data``.
         failure: None when the command reached its aim.
         extra_lines: what belongs to a failure, such as the end of a log; for people, on stderr.
     """
@@ -77,6 +78,7 @@ class Answer:
     exit_code: int = OK
     failure: Failure | None = None
     extra_lines: tuple[str, ...] = ()
+    beside: Mapping[str, Any] = field(default_factory=dict)
 
 
 def exit_code_text(*codes: int) -> str:
@@ -114,7 +116,13 @@ def answering(
 def print_answer(answer: Answer, *, as_json: bool) -> None:
     """Print an answer: one JSON object on stdout, or lines with any failure on stderr."""
     if as_json:
-        body = {"schema": JSON_SCHEMA, "ok": answer.failure is None, "data": answer.data, "error": answer.failure}
+        body = {
+            "schema": JSON_SCHEMA,
+            "ok": answer.failure is None,
+            "data": answer.data,
+            "error": answer.failure,
+            **answer.beside,
+        }
         print(msgspec.json.encode(body, enc_hook=str).decode())
         return
     for line in answer.lines:

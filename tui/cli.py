@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
-from tui.answer import INTERRUPTED, OK, USAGE, exit_code_text, failed, print_answer
+from tui.answer import FAILED, INTERRUPTED, OK, USAGE, exit_code_text, failed, print_answer
 
 TERMINATED = 143
 # What a shell reports for a writer whose reader has gone.
@@ -58,6 +60,8 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code."""
+    if sys.stdout is None:  # closed by the caller
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - lives as long as the process
     if arguments and arguments[0] == "--version":
         arguments = ["version", *arguments[1:]]
     parser = build_parser(arguments[0] if arguments else None)
@@ -73,9 +77,19 @@ def run_command(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Nobody reads any more; keep the interpreter from complaining about it at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         return BROKEN_PIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _forget_stdout()
+        print(f"aai-console: cannot write the answer: {error.strerror}", file=sys.stderr)
+        return FAILED
     return code
+
+
+def _forget_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _open_console(parser: argparse.ArgumentParser) -> int:

@@ -42,7 +42,8 @@ def _status(arguments: argparse.Namespace) -> Answer:
     del arguments
     view = observe(Host.open())
     failure, code = judge(view)
-    return Answer(status_lines(view), status_data(view), code, failure)
+    data = status_data(view)
+    return Answer(status_lines(view), data, code, failure, beside={"services": data["services"]})
 
 
 def judge(view: HostView) -> tuple[Failure | None, int]:
