@@ -9,7 +9,7 @@ SHELL  := /bin/bash
 export AAI_DRAIN_LIMIT_S ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check format bench bench-speech bench-detector protos samples clean
+.PHONY: help run stop test check format bench bench-speech bench-latency bench-recovery bench-detector protos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,13 +37,16 @@ format: $(VENV)/.installed-dev  ## rewrite the code in the house format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: bench-speech bench-latency  ## score real speech through the stack, and measure turn latency
+bench: bench-speech bench-latency bench-recovery  ## score real speech through the stack, measure latency and recovery
 
 bench-speech: $(VENV)/.installed-dev  ## word error rates of AUDIO=dir through a running stack, as a table
 	$(BIN)/python -m tests.bench.score_speech --stack $(if $(AUDIO),--audio $(AUDIO))
 
 bench-latency: $(VENV)/.installed-dev  ## six sessions at once: last word to final turn, and crosstalk
 	$(BIN)/python -m tests.bench.turn_latency $(if $(AUDIO),--audio $(AUDIO))
+
+bench-recovery: $(VENV)/.installed-dev  ## kill each program in turn: seconds until words come back
+	$(BIN)/python -m tests.bench.recovery
 
 bench-detector: $(VENV)/.installed-dev  ## compare the two speech detectors
 	$(BIN)/python -m tests.bench.speech_detector $(if $(AUDIO),--audio $(AUDIO))

@@ -41,6 +41,8 @@ def test_status_of_the_running_stack_names_every_service(running_stack: PrivateS
         running = name != "streaming-asr-u3pro"
         assert (one["state"], one["ready"]) == (("RUNNING" if running else "STOPPED"), running)
         assert psutil.pid_exists(one["pid"]) if running else one["pid"] is None
+    whole = json.loads(running_stack.console("status", "--json").stdout)
+    assert [one["name"] for one in whole["services"]] == list(services)
     assert services["streaming-api-01"]["port"] == int(running_stack.environment["AAI_WSS_PORT"])
 
 
