@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,6 @@ import pytest
 
 from tests.support.private_stack import BIN_DIR, CHECKOUT, PrivateStack, private_environment
 from tests.support.terminal import LIMIT_S, Terminal, open_terminal
-
-pytestmark = pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed: apt-get install tmux")
 
 CONSOLE = str(BIN_DIR / "aai-console")
 
