@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 
 from runtime.catalog import ASR_SERVER_BY_PROGRAM, GATEWAY, LICENSE_PROXY, ROUTER, Model
 from runtime.errors import ConfigError
+from runtime.home_layout import HomeLayout
 
 ENV_FILE_NAME = "aai.env"
 # What has its place elsewhere, and where.
@@ -72,7 +73,7 @@ def default_home() -> Path:
     return (checkout_root() or Path.cwd()) / "var"
 
 
-class HostSettings(BaseModel):
+class HostSettings(HomeLayout, BaseModel):
     """What every program of one stack agrees on."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
@@ -155,16 +156,6 @@ class HostSettings(BaseModel):
         alias="AAI_GATEWAY_STOP_WAIT_S",
         description="Set by the launcher: seconds supervisord waits before it kills a gateway worker.",
     )
-
-    @property
-    def run_dir(self) -> Path:
-        """Directory of sockets and process state."""
-        return self.home / "run"
-
-    @property
-    def log_dir(self) -> Path:
-        """Directory of the log files."""
-        return self.home / "logs"
 
     @property
     def keys_dir(self) -> Path:

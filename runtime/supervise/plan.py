@@ -8,6 +8,7 @@ from pathlib import Path
 
 from runtime.catalog import ASR_SERVERS, GATEWAY, LICENSE_PROXY, ROUTER, Model, Stack
 from runtime.errors import ConfigError
+from runtime.home_layout import HomeLayout
 from runtime.settings import HostSettings
 from runtime.supervise.errors import SuperviseError
 
@@ -19,7 +20,7 @@ STOP_MARGIN_S = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class Site(HomeLayout):
     """One stack's place on this host: directory, addresses, sizes. A running stack keeps the site it started with.
 
     Attributes:
@@ -44,24 +45,9 @@ class Site:
     auth_mode: str = "compat"
 
     @property
-    def run_dir(self) -> Path:
-        """Directory of sockets and process state."""
-        return self.home / "run"
-
-    @property
-    def log_dir(self) -> Path:
-        """Directory of the log files."""
-        return self.home / "logs"
-
-    @property
     def supervisor_socket(self) -> Path:
         """Where supervisord listens."""
         return self.run_dir / "supervisor.sock"
-
-    @property
-    def supervisor_pidfile(self) -> Path:
-        """Where supervisord writes its process id."""
-        return self.run_dir / "supervisord.pid"
 
     @property
     def supervisor_log(self) -> Path:

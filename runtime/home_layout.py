@@ -1,0 +1,22 @@
+"""Where things lie inside AAI_HOME, said once for settings and supervision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class HomeLayout:
+    """Paths below ``home``, for classes that have one."""
+
+    __slots__ = ()
+    home: Path
+
+    @property
+    def run_dir(self) -> Path:
+        """Directory of sockets and process state."""
+        return self.home / "run"
+
+    @property
+    def log_dir(self) -> Path:
+        """Directory of the log files."""
+        return self.home / "logs"
