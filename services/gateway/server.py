@@ -233,12 +233,15 @@ class Gateway:
         finally:
             del self._state.sessions[session_id]
             self._access.release_slot(opened.slot)
-            self._log.info(
+            failure_cause = opened.session.failure_cause
+            (self._log.warning if failure_cause else self._log.info)(
                 "session ended",
                 state=opened.session.state.value,
                 audio_ms=opened.session.received_audio_ms,
                 turns=opened.session.finished_turns,
+                reconnects=opened.session.reconnects,
                 close_code=client.close_code,
+                **({"cause": failure_cause} if failure_cause else {}),
             )
 
     def _open(self, client: ServerConnection, session_id: str) -> OpenSession:

@@ -167,6 +167,8 @@ class Session:
         self._drain_at_ms: int | None = None
         self._has_backlog = False
         self._output: list[Output] = []
+        # For operators; errors of the client may quote what it sent, so they never stand here.
+        self.failure_cause = ""
         self._recognition = Recognition(self._session_config())
 
     @property
@@ -178,6 +180,11 @@ class Session:
     def finished_turns(self) -> int:
         """Turns that ended so far."""
         return self._assembler.finished_turns
+
+    @property
+    def reconnects(self) -> int:
+        """Recogniser streams that replaced a lost one."""
+        return self._recognition.reconnects
 
     @property
     def ended(self) -> bool:
@@ -338,6 +345,8 @@ class Session:
             close_code, text = int(CloseCode.CAPACITY), str(Text.TOO_MANY_SESSIONS)
         else:
             close_code, text = int(CloseCode.SERVER_FAILURE), str(Text.SERVER_FAILURE)
+        if not isinstance(error, ClientError):
+            self.failure_cause = str(error)
         self._send(Error(error_code=close_code, error=text))
         self._drop_upstream()
         self._output.append(CloseClient(close_code, close_reason(text)))
