@@ -49,7 +49,6 @@ ASR_SERVERS: tuple[AsrServer, ...] = (
 )
 
 ASR_SERVER_BY_PROGRAM = {server.program: server for server in ASR_SERVERS}
-PROGRAMS: tuple[str, ...] = (LICENSE_PROXY, *ASR_SERVER_BY_PROGRAM, ROUTER, GATEWAY)
 
 
 def servers_of(stack: Stack) -> tuple[AsrServer, ...]:

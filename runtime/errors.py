@@ -83,7 +83,6 @@ class CapacityError(AppError):
     """Every slot is taken; the same request may succeed later."""
 
     close_code: ClassVar[int] = 3009
-    grpc_status: ClassVar[str] = "RESOURCE_EXHAUSTED"
 
 
 class UpstreamError(AppError):
@@ -91,11 +90,9 @@ class UpstreamError(AppError):
 
     exit_code = 69
     close_code: ClassVar[int] = 3005
-    grpc_status: ClassVar[str] = "UNAVAILABLE"
 
 
 class EngineError(AppError):
     """A recogniser worker died or misbehaved; only its session is lost."""
 
     close_code: ClassVar[int] = 3005
-    grpc_status: ClassVar[str] = "INTERNAL"

@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeVar
 
 import uvloop
@@ -102,15 +102,3 @@ def die_with_parent(signal_number: int) -> None:
 def set_process_name(name: str) -> None:
     """Show a name, cut to 15 bytes, in process lists."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
-
-
-def require_arguments(name: str, arguments: Sequence[str], accepted: Sequence[str]) -> str:
-    """Return the one command line argument of a program.
-
-    Raises:
-        ConfigError: it is missing or not among ``accepted``.
-    """
-    if len(arguments) != 1 or arguments[0] not in accepted:
-        given = " ".join(arguments) or "nothing"
-        raise ConfigError(f"{name} takes one argument, one of {', '.join(accepted)}; got {given}")
-    return arguments[0]

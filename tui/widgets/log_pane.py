@@ -81,22 +81,15 @@ class LogPane(RichLog):
         self._is_ascii = is_ascii
         self._service = ""
         self._waiting: deque[str] = deque(maxlen=KEPT_LINES)
-        self._dropped = 0
         self._note = ""
         self._title = ""
         self._detail = ""
         self.is_following = True
 
-    @property
-    def waiting_count(self) -> int:
-        """Lines that arrived while the pane did not follow."""
-        return len(self._waiting)
-
     def show_service(self, service: str) -> None:
         """Start over with the log of another service."""
         self._service = service
         self._waiting.clear()
-        self._dropped = 0
         self._note = ""
         self.clear()
         self.is_following = True
@@ -151,7 +144,6 @@ class LogPane(RichLog):
     def _write(self, lines: list[str]) -> None:
         surplus = len(lines) - FRAME_LINES
         if surplus > 0:
-            self._dropped += surplus
             self.write(Text(f"... {surplus} lines left out", style="dim"))
             lines = lines[-FRAME_LINES:]
         for line in lines:
