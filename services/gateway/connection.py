@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
@@ -15,6 +16,7 @@ from runtime.errors import AppError, UpstreamError
 from services.gateway.recognition import DropUpstream, OpenUpstream, SendUpstream
 from services.gateway.session import CloseClient, SendFrame, Session
 from services.gateway.upstream import RecognizerStream
+from services.gateway.waiting_audio import WaitingAudio
 
 # A client that reads nothing for this long is not coming back.
 SEND_LIMIT_S = 10.0
@@ -28,11 +30,12 @@ class Link:
     The queue needs no bound of its own: the client is not read above MAX_WAITING_REQUESTS.
     """
 
-    def __init__(self, stream: RecognizerStream, room: asyncio.Event) -> None:
-        """Bind a stream; ``room`` is set whenever few enough requests wait."""
+    def __init__(self, stream: RecognizerStream) -> None:
+        """Bind a stream."""
         self.stream = stream
-        self._room = room
         self._requests: asyncio.Queue[asr.RecognizeRequest] = asyncio.Queue()
+        self._room = asyncio.Event()
+        self._room.set()
         self.tasks: list[asyncio.Task[None]] = []
 
     def put(self, request: asr.RecognizeRequest) -> None:
@@ -40,6 +43,15 @@ class Link:
         self._requests.put_nowait(request)
         if self._requests.qsize() >= MAX_WAITING_REQUESTS:
             self._room.clear()
+
+    @property
+    def is_full(self) -> bool:
+        """The client should not be read now."""
+        return not self._room.is_set()
+
+    async def room(self) -> None:
+        """Wait until few enough requests wait, or the stream is over."""
+        await self._room.wait()
 
     async def write(self) -> None:
         """Send queued requests until the stream is over."""
@@ -51,57 +63,64 @@ class Link:
                 await self.stream.send(request)
         self._room.set()
 
-    def cancel(self) -> None:
-        """Drop the stream and end its tasks."""
+    def drop(self) -> None:
+        """Cancel the stream and its writer; the reader, who may be calling, notices."""
         self.stream.cancel()
-        for task in self.tasks:
-            task.cancel()
+        self.tasks[-1].cancel()
+        self._room.set()
 
 
 class Connection:
-    """Tasks of one session: client reader, timer, and reader and writer of the current recogniser stream."""
+    """One session at work: reads the client; a recogniser stream brings two more tasks while there is one."""
 
     def __init__(
-        self, socket: ServerConnection, session: Session, open_stream: Callable[[], RecognizerStream], clock: Clock
+        self,
+        socket: ServerConnection,
+        session: Session,
+        open_stream: Callable[[], RecognizerStream],
+        clock: Clock,
+        waiting_audio: WaitingAudio,
     ) -> None:
         """Bind a session to its client.
 
         Args:
             open_stream: starts a stream to the session's backend, each time the session wants one.
+            waiting_audio: of the whole worker.
         """
         self._socket = socket
         self._session = session
         self._open_stream = open_stream
         self._clock = clock
+        self._waiting_audio = waiting_audio
+        self._waiting_bytes = 0
         self._link: Link | None = None
+        self._frames: list[SendFrame | CloseClient] = []
         self._output_lock = asyncio.Lock()
-        self._ended = asyncio.Event()
-        self._begun = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._deadline_moved_up = asyncio.Event()
-        self._awaited_deadline_ms: int | None = None
-        self._failure: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline_ms: int | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
 
     async def run(self) -> None:
-        """Serve until the session has ended."""
-        await self._flush()
-        ended: asyncio.Future[bool] = asyncio.ensure_future(self._ended.wait())
-        tasks = [self._start(self._read_client()), self._start(self._keep_time())]
+        """Serve until the socket is closed.
+
+        Raises:
+            BaseException: what no one expected, from any task of this connection.
+        """
         try:
-            # A task that fails ends the connection; one that merely finishes does not.
-            await asyncio.wait([ended, self._failure], return_when=asyncio.FIRST_COMPLETED)
-            if self._failure.done():
-                self._failure.result()
+            await self._flush()
+            await self._read_client()
         finally:
-            link_tasks = self._link.tasks if self._link else []
-            if self._link is not None:
-                self._link.cancel()
-            for task in tasks:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._drop()
+            for task in self._tasks:
                 task.cancel()
-            ended.cancel()
-            self._failure.cancel()
-            await asyncio.gather(*tasks, ended, *link_tasks, return_exceptions=True)
+            self._waiting_audio.add(-self._waiting_bytes)
+            self._waiting_bytes = 0
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._failure is not None:
+            raise self._failure
 
     async def drain(self, limit_s: float) -> None:
         """Let the session run on for a while, then end it in order."""
@@ -114,45 +133,41 @@ class Connection:
         await self._flush()
 
     async def closed(self) -> None:
-        """Wait until the session has ended and its close handshake is over."""
-        await self._ended.wait()
+        """Wait until the close handshake is over."""
         await self._socket.wait_closed()
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task whose unexpected end, by an exception, ends the connection."""
         task = asyncio.create_task(work)
+        self._tasks.add(task)
         task.add_done_callback(self._notice)
         return task
 
     def _notice(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None and not self._failure.done():
-            self._failure.set_exception(error)
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None and self._failure is None:
+            self._failure = error
+            self._socket.transport.abort()  # the reader ends, and reports
 
     async def _read_client(self) -> None:
-        # Frames sent before Begin stay in the socket's queue until the backend is there to take them.
-        await self._until_begun_or_gone()
+        session, clock = self._session, self._clock
         with suppress(ConnectionClosed):  # told below, as every end of the socket is
             async for message in self._socket:
-                if isinstance(message, bytes):
-                    for piece in self._session.slices_of(message):
-                        self._session.receive_audio(piece, self._clock.monotonic_ms())
-                        await self._flush()
+                if isinstance(message, str):
+                    session.receive_text(message, clock.monotonic_ms())
+                    await self._flush()
+                else:
+                    for piece in session.slices_of(message):
+                        session.receive_audio(piece, clock.monotonic_ms())
+                        await self._flush_audio()
                         if piece is not message:
                             await asyncio.sleep(0)  # others' turn
-                else:
-                    self._session.receive_text(message, self._clock.monotonic_ms())
-                    await self._flush()
-                await self._room.wait()
-        self._session.receive_disconnect()
+                if self._link is not None and self._link.is_full:
+                    await self._link.room()
+                while self._waiting_audio.must_wait(self._waiting_bytes):
+                    await self._waiting_audio.room()
+        session.receive_disconnect()
         await self._flush()
-
-    async def _until_begun_or_gone(self) -> None:
-        waits = {asyncio.create_task(self._begun.wait()), asyncio.create_task(self._socket.wait_closed())}
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
 
     async def _read_recognizer(self, link: Link) -> None:
         failure: AppError = UpstreamError("the recogniser closed the stream")
@@ -168,58 +183,80 @@ class Connection:
             self._session.receive_upstream_failure(failure, self._clock.monotonic_ms())
             await self._flush()
 
-    async def _keep_time(self) -> None:
-        while (deadline_ms := self._session.next_deadline_ms()) is not None:
-            self._deadline_moved_up.clear()
-            self._awaited_deadline_ms = deadline_ms
-            wait_s = max(deadline_ms - self._clock.monotonic_ms(), 0) / 1000
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._deadline_moved_up.wait(), wait_s)
-            self._session.tick(self._clock.monotonic_ms())
+    def _keep_time(self) -> None:
+        self._deadline_ms = None
+        self._session.tick(self._clock.monotonic_ms())
+        self._start(self._flush())
+
+    def _set_timer(self) -> None:
+        """Wake up at the session's next deadline; waking up early does no harm."""
+        deadline_ms = self._session.next_deadline_ms()
+        if deadline_ms is None or (self._deadline_ms is not None and deadline_ms >= self._deadline_ms):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._deadline_ms = deadline_ms
+        wait_s = max(deadline_ms - self._clock.monotonic_ms(), 0) / 1000
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self._keep_time)
+
+    async def _flush_audio(self) -> None:
+        """Perform pending outputs after audio; most often that is one request, and no deadline came closer."""
+        if self._perform():
             await self._flush()
 
     async def _flush(self) -> None:
-        """Perform pending outputs in order, one flush at a time."""
-        async with self._output_lock:
-            for output in self._session.take_output():
-                match output:
-                    case SendFrame(text):
-                        await self._send(text)
-                        self._begun.set()
-                    case SendUpstream(request):
-                        assert self._link is not None  # the session sends on open streams only
-                        self._link.put(request)
-                    case OpenUpstream(config):
-                        self._open(config)
-                    case DropUpstream():
-                        self._drop()
-                    case CloseClient(code, reason):
-                        # The library bounds the close handshake itself.
-                        await self._socket.close(code, reason)
-            deadline_ms = self._session.next_deadline_ms()
-            if deadline_ms is not None and deadline_ms < (self._awaited_deadline_ms or 0):
-                self._deadline_moved_up.set()
-            if self._session.ended:
-                self._ended.set()
+        """Perform pending outputs, frames in their order."""
+        self._perform()
+        self._set_timer()
+        if self._frames:
+            # Frames are taken and the lock is asked for without a wait in between, so they keep their order.
+            frames, self._frames = self._frames, []
+            async with self._output_lock:
+                for frame in frames:
+                    await self._say(frame)
+
+    def _perform(self) -> bool:
+        """Perform outputs that need no waiting, keep frames for their turn; tell whether there was more than audio."""
+        more_than_audio = False
+        for output in self._session.take_output():
+            match output:
+                case SendUpstream(request):
+                    assert self._link is not None  # the session sends on open streams only
+                    self._link.put(request)
+                    continue
+                case SendFrame() | CloseClient():
+                    self._frames.append(output)
+                case OpenUpstream(config):
+                    self._open(config)
+                case DropUpstream():
+                    self._drop()
+            more_than_audio = True
+        waiting_bytes = self._session.waiting_bytes
+        self._waiting_audio.add(waiting_bytes - self._waiting_bytes)
+        self._waiting_bytes = waiting_bytes
+        return more_than_audio
+
+    async def _say(self, frame: SendFrame | CloseClient) -> None:
+        if isinstance(frame, CloseClient):
+            # The library bounds the close handshake itself.
+            await self._socket.close(frame.code, frame.reason)
+            return
+        stalled = asyncio.get_running_loop().call_later(SEND_LIMIT_S, self._socket.transport.abort)
+        try:
+            await self._socket.send(frame.text)
+        except ConnectionClosed:
+            return  # the reader notices
+        finally:
+            stalled.cancel()
 
     def _open(self, config: asr.RecognizeRequest) -> None:
         self._drop()
-        self._link = Link(self._open_stream(), self._room)
-        self._link.put(config)
-        self._link.tasks = [self._start(self._read_recognizer(self._link)), self._start(self._link.write())]
+        link = self._link = Link(self._open_stream())
+        link.put(config)
+        link.tasks = [self._start(self._read_recognizer(link)), self._start(link.write())]
 
     def _drop(self) -> None:
         """Cancel the current stream; its reader, who may be calling, ends by itself."""
         link, self._link = self._link, None
         if link is not None:
-            link.stream.cancel()
-            link.tasks[-1].cancel()
-            self._room.set()
-
-    async def _send(self, text: str) -> None:
-        try:
-            await asyncio.wait_for(self._socket.send(text), SEND_LIMIT_S)
-        except ConnectionClosed:
-            return  # the reader notices
-        except TimeoutError:
-            self._socket.transport.abort()
+            link.drop()

@@ -2,12 +2,13 @@
 
 ::
 
-    OPENING --ready--> LIVE --stream lost--> WAITING --retry time--> OPENING ...
-       `------------------ stream lost ---------^
+    IDLE --first audio--> OPENING --ready--> LIVE --stream lost--> WAITING --retry time--> OPENING ...
+                             `------------------ stream lost ---------^
 
-What the recogniser may need again is kept: audio and control requests from ``replay_from_ms`` on, the
-position the recogniser itself names. A new stream gets the settings that were in force there, a resume
-point, and then everything kept, in order; so it ends the open turn as the lost one would have.
+A client that is silent yet costs no recogniser. What the recogniser may need again is kept: audio and
+control requests from ``replay_from_ms`` on, the position the recogniser itself names. A new stream gets
+the settings that were in force there, a resume point, and then everything kept, in order; so it ends the
+open turn as the lost one would have.
 """
 
 from __future__ import annotations
@@ -32,12 +33,14 @@ LONGEST_RETRY_MS = 1_000
 class Phase(Enum):
     """Where the stream stands."""
 
+    IDLE = "idle"
     OPENING = "opening"
     LIVE = "live"
     WAITING = "waiting"
 
 
 ALLOWED = {
+    Phase.IDLE: {Phase.OPENING},
     Phase.OPENING: {Phase.LIVE, Phase.WAITING},
     Phase.LIVE: {Phase.WAITING},
     Phase.WAITING: {Phase.OPENING},
@@ -82,9 +85,13 @@ class Recognition:
     """Sends requests, keeps what may be needed again, and reopens lost streams."""
 
     def __init__(self, config: asr.SessionConfig) -> None:
-        """Ask for the first stream."""
+        """Wait for the first audio.
+
+        Args:
+            config: of the first stream; it belongs to this object.
+        """
         self._config = config
-        self._phase = Phase.OPENING
+        self._phase = Phase.IDLE
         self._kept: deque[_Kept] = deque()
         self._position_samples = 0
         self._kept_from_ms = 0
@@ -97,8 +104,9 @@ class Recognition:
         self._fruitless_streams = 0
         self._retry_at_ms: int | None = None
         self._retry_pause_ms = FIRST_RETRY_MS
-        self._commands: list[Command] = [OpenUpstream(asr.RecognizeRequest(config=config))]
-        self.reconnects = 0
+        self._commands: list[Command] = []
+        self._streams = 0
+        self._has_been_live = False
 
     @property
     def phase(self) -> Phase:
@@ -109,6 +117,16 @@ class Recognition:
     def consumed_ms(self) -> int:
         """Audio the recogniser has worked through."""
         return self._consumed_ms
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Audio the recogniser has not worked through yet."""
+        return (self._position_samples - self._consumed_ms * SAMPLES_PER_MS) * BYTES_PER_SAMPLE
+
+    @property
+    def reconnects(self) -> int:
+        """Streams that were opened in place of a lost one."""
+        return max(0, self._streams - 1)
 
     def take_commands(self) -> list[Command]:
         """Return what is to be done, once."""
@@ -122,21 +140,36 @@ class Recognition:
         away_until_ms = self._lost_at_ms + AWAY_LIMIT_MS
         return away_until_ms if self._retry_at_ms is None else min(self._retry_at_ms, away_until_ms)
 
-    def send_audio(self, pcm16: bytes) -> None:
-        """Send audio, now or when a stream is there again."""
+    def send_audio(self, pcm16: bytes, now_ms: int) -> None:
+        """Send audio, now or when a stream is there; the first audio opens it."""
+        if self._phase is Phase.IDLE:
+            self._lost_at_ms = now_ms
+            self._open(asr.RecognizeRequest(config=self._config))
         self._send(asr.RecognizeRequest(audio=pcm16))
         self._position_samples += len(pcm16) // BYTES_PER_SAMPLE
 
     def send_control(self, request: asr.RecognizeRequest) -> None:
-        """Send an update, a forced endpoint or the end, at its place in the audio."""
-        self._send(request)
+        """Send an update, a forced endpoint or the end, at its place in the audio.
+
+        Before any audio an update changes the settings of the first stream, and there is nothing to end.
+        """
+        if self._phase is not Phase.IDLE:
+            self._send(request)
+        elif request.HasField("update"):
+            apply_update(self._config, request.update)
 
     def receive(self, response: asr.RecognizeResponse) -> bool:
-        """Take one response; return False when it repeats what was told before a resume."""
+        """Take one response; return False when it repeats what was told before a resume.
+
+        Raises:
+            UpstreamError: the stream was not ready yet.
+        """
         kind = response.WhichOneof("response")
         if kind == "ready":
             if self._phase is Phase.OPENING:
                 self._go_live()
+        elif self._phase is not Phase.LIVE:
+            raise UpstreamError("the recogniser spoke before it was ready")
         elif kind == "speech_activity":
             activity = response.speech_activity
             self._consumed_ms = max(self._consumed_ms, activity.audio_ms)
@@ -163,8 +196,10 @@ class Recognition:
         """
         if not isinstance(error, UpstreamError | CapacityError):
             raise error
-        if self._phase is Phase.WAITING:
-            return  # known already
+        if self._phase in (Phase.IDLE, Phase.WAITING):
+            return  # there is no stream, or its loss is known
+        if isinstance(error, CapacityError) and not self._has_been_live:
+            raise error  # a session that never began to be recognised does not wait for others to end
         self._fruitless_streams += self._phase is Phase.LIVE
         self._repeated_until_ms = self._heard_ms
         self._lost_at_ms = now_ms if self._lost_at_ms is None else self._lost_at_ms
@@ -185,18 +220,22 @@ class Recognition:
             raise UpstreamError(f"no recogniser for {AWAY_LIMIT_MS // 1000} s")
         if self._retry_at_ms is not None and now_ms >= self._retry_at_ms:
             self._retry_at_ms = None
-            self.reconnects += 1
-            self._move(Phase.OPENING)
             config = asr.SessionConfig()
             config.CopyFrom(self._config)
             config.resume.audio_start_ms = self._kept_from_ms
             config.resume.suppress_before_ms = self._turns_ended_ms
             config.resume.turn_order = self._next_turn_order
-            self._commands.append(OpenUpstream(asr.RecognizeRequest(config=config)))
+            self._open(asr.RecognizeRequest(config=config))
 
     def drop(self) -> None:
         """Give the stream up for good."""
-        self._commands.append(DropUpstream())
+        if self._phase is not Phase.IDLE:
+            self._commands.append(DropUpstream())
+
+    def _open(self, first: asr.RecognizeRequest) -> None:
+        self._move(Phase.OPENING)
+        self._streams += 1
+        self._commands.append(OpenUpstream(first))
 
     def _send(self, request: asr.RecognizeRequest) -> None:
         self._kept.append(_Kept(self._position_samples, request))
@@ -205,6 +244,7 @@ class Recognition:
 
     def _go_live(self) -> None:
         self._move(Phase.LIVE)
+        self._has_been_live = True
         self._lost_at_ms = None
         self._commands += [SendUpstream(kept.request) for kept in self._kept]
 

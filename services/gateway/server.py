@@ -36,12 +36,14 @@ from runtime.tls import RenewableTls, tls_files
 from services.gateway.access import Access
 from services.gateway.auth import AuthMode
 from services.gateway.connection import Connection
+from services.gateway.guarded_socket import Doorway, GuardedConnection, bound_kernel_buffers
 from services.gateway.license_gate import LicenseGate, Verdict
 from services.gateway.models import choose_model
 from services.gateway.parameters import DEFAULT_API_VERSION, parse_query
 from services.gateway.session import Session, SessionIdentity
 from services.gateway.session_slots import Slot
 from services.gateway.upstream import RecognizerChannel
+from services.gateway.waiting_audio import WaitingAudio
 
 STREAM_PATHS = frozenset({"/", "/v3/ws", "/v3/ws/"})
 TOKEN_PATHS = frozenset({"/v3/token", "/v3/token/"})
@@ -50,9 +52,8 @@ HEALTH_PATHS = frozenset({"/v3/health", "/v3/ws/health"})
 LABEL_MAX_CHARACTERS = 200
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_QUEUED_MESSAGES = 16
-PING_INTERVAL_S = 20
-PONG_LIMIT_S = 40
-UPGRADE_LIMIT_S = 10
+# For TLS, and once more for the request.
+UPGRADE_LIMIT_S = 5
 CLOSE_LIMIT_S = 5
 LICENSE_REQUEST_LIMIT_S = 2
 STARTUP_LICENSE_LIMIT_MS = 60_000
@@ -116,6 +117,10 @@ class Gateway:
         self._tls = RenewableTls(files, self._report_certificate) if files else None
         self._channel = RecognizerChannel(settings.asr_target, _channel_credentials(settings))
         self._gate = LicenseGate(settings.license_grace_s * 1000, STARTUP_LICENSE_LIMIT_MS, clock.monotonic_ms())
+        self._waiting_audio = WaitingAudio()
+        self._doorway = Doorway(
+            settings.max_sockets, settings.max_sockets_per_address, settings.max_handshakes_per_address, clock
+        )
         self._state = GatewayState(self._read_deployment())
         self._admin = AdminServer(
             settings.admin_socket(GATEWAY, number),
@@ -179,11 +184,12 @@ class Gateway:
                 port,
                 ssl=tls,
                 process_request=self._answer_plain_http,
+                create_connection=self._doorway.connection_class,
                 compression=None,  # PCM barely shrinks, and each socket would cost 43 KiB more
                 max_size=MAX_MESSAGE_BYTES,
                 max_queue=MAX_QUEUED_MESSAGES,
-                ping_interval=PING_INTERVAL_S,
-                ping_timeout=PONG_LIMIT_S,
+                ping_interval=settings.ping_interval_s,
+                ping_timeout=settings.pong_limit_s,
                 open_timeout=UPGRADE_LIMIT_S,
                 close_timeout=CLOSE_LIMIT_S,
                 server_header=None,
@@ -195,20 +201,24 @@ class Gateway:
             raise EnvironmentFault(
                 f"cannot listen on {settings.bind_host}:{port}: {error}; check AAI_BIND_HOST"
             ) from error
+        bound_kernel_buffers(server)
         self._log.info("gateway listening", host=settings.bind_host, port=port, tls=tls is not None)
         return server
 
-    def _answer_plain_http(self, _connection: ServerConnection, request: Request) -> Response | None:
+    def _answer_plain_http(self, client: ServerConnection, request: Request) -> Response | None:
         # Not a URL parser: a request target may be anything, and must not raise.
         path, _, query = request.path.partition("?")
-        if path in TOKEN_PATHS:
-            token_status, answer = self._access.answer_token_request(_header(request, "Authorization"), query)
-            return _response(token_status, json.dumps(answer) + "\n", "application/json")
-        if path in HEALTH_PATHS:
+        if path in HEALTH_PATHS:  # answered also when there is room for nothing else
             serving = self._takes_sessions()
             body = json.dumps({"status": "ok" if serving else "unavailable"}) + "\n"
             status = http.HTTPStatus.OK if serving else http.HTTPStatus.SERVICE_UNAVAILABLE
             return _response(status, body, "application/json")
+        assert isinstance(client, GuardedConnection)  # made by our doorway
+        if refusal := client.refusal(request):
+            return refusal
+        if path in TOKEN_PATHS:
+            token_status, answer = self._access.answer_token_request(_header(request, "Authorization"), query)
+            return _response(token_status, json.dumps(answer) + "\n", "application/json")
         if path not in STREAM_PATHS:
             return _response(http.HTTPStatus.NOT_FOUND, "not found\n", "text/plain")
         return None
@@ -271,7 +281,9 @@ class Gateway:
             principal.max_session_s,
         )
         session = Session(identity, parameters, model, now_ms)
-        connection = Connection(client, session, lambda: self._channel.open(model.backend, session_id), self._clock)
+        connection = Connection(
+            client, session, lambda: self._channel.open(model.backend, session_id), self._clock, self._waiting_audio
+        )
         # Last, so that nothing can fail between taking the slot and giving it back.
         slot = self._access.take_slot(principal)
         user_agent = _header(request, "User-Agent")[:LABEL_MAX_CHARACTERS]

@@ -2,11 +2,12 @@
 
 ::
 
-    CONNECTING --backend ready--> OPEN --Terminate | drain--> DRAINING --all said | limit--> CLOSED
-         |                          |                              |
-         `------ any error ---------+------------------------------+--> FAILED
+    OPEN --Terminate | drain--> DRAINING --all said | limit--> CLOSED
+      |                            |
+      `--------- any error --------+--> FAILED
 
-The shell calls one ``receive_*`` (or ``tick``) at a time, then performs ``take_output()`` in order.
+Whoever is admitted gets Begin at once; the recogniser's stream opens with the first audio. The shell calls
+one ``receive_*`` (or ``tick``) at a time, then performs ``take_output()`` in order.
 """
 
 from __future__ import annotations
@@ -58,7 +59,6 @@ MIN_FRAME_MS = 50
 # Isolated short frames are normal (flushes before Terminate); only a steady stream of them is refused.
 MAX_CONSECUTIVE_SHORT_FRAMES = 40
 MAX_WAITING_AUDIO_MS = 300_000
-READY_LIMIT_MS = 5_000
 # Clients give up 5 s after Terminate, so a backend that makes no progress is not waited for longer. Progress is
 # waited for only when audio came faster than real time: such a client knows that work is left.
 DRAIN_STALL_LIMIT_MS = 3_500
@@ -71,7 +71,6 @@ ECHO_MAX_CHARACTERS = 200
 class State(Enum):
     """Life of a session."""
 
-    CONNECTING = "connecting"
     OPEN = "open"
     DRAINING = "draining"
     CLOSED = "closed"
@@ -79,7 +78,6 @@ class State(Enum):
 
 
 ALLOWED = {
-    State.CONNECTING: {State.OPEN, State.FAILED, State.CLOSED},
     State.OPEN: {State.DRAINING, State.FAILED, State.CLOSED},
     State.DRAINING: {State.CLOSED, State.FAILED},
     State.CLOSED: set[State](),
@@ -126,7 +124,7 @@ class Session:
     def __init__(
         self, identity: SessionIdentity, parameters: SessionParameters, model: ChosenModel, now_ms: int
     ) -> None:
-        """Check what only the model decides, and ask for a recogniser.
+        """Check what only the model decides, and say Begin.
 
         Raises:
             InvalidInput: a parameter does not fit the model.
@@ -138,7 +136,7 @@ class Session:
         self.identity = identity
         self.parameters = parameters
         self.model = model
-        self.state = State.CONNECTING
+        self.state = State.OPEN
         self._asked = parameters.turns
         self._mode = parameters.mode
         self._assembler = TurnAssembler(
@@ -158,7 +156,6 @@ class Session:
         # Compressed audio has no duration before it is decoded, so the frame rules are for PCM.
         self._pcm = PcmEncoding(parameters.encoding) if parameters.encoding in PCM_ENCODINGS else None
         self._decoder = make_decoder(parameters.encoding, parameters.sample_rate_hz)
-        self._started_ms = now_ms
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
         self._received_ms = 0.0
@@ -170,11 +167,18 @@ class Session:
         # For operators; errors of the client may quote what it sent, so they never stand here.
         self.failure_cause = ""
         self._recognition = Recognition(self._session_config())
+        self._notices.begin(now_ms)
+        self._send(self._begin())
 
     @property
     def received_audio_ms(self) -> int:
         """Audio received so far."""
         return round(self._received_ms)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Decoded audio the recogniser has not worked through; nothing waits once the session has ended."""
+        return 0 if self.ended else self._recognition.waiting_bytes
 
     @property
     def finished_turns(self) -> int:
@@ -200,9 +204,7 @@ class Session:
         """Return when ``tick`` must be called at the latest; None when nothing is pending."""
         if self.ended:
             return None
-        pending = [self._started_ms + self.identity.max_session_s * 1_000]
-        if self.state is State.CONNECTING:
-            pending.append(self._started_ms + READY_LIMIT_MS)
+        pending = [self._begun_ms + self.identity.max_session_s * 1_000]
         if self.state is State.OPEN and self.parameters.inactivity_timeout_s is not None:
             pending.append(self._last_message_ms + self.parameters.inactivity_timeout_s * 1_000)
         if self._drain_at_ms is not None and self.state is State.OPEN:
@@ -241,7 +243,7 @@ class Session:
             self.fail(error)
             return
         if pcm:
-            self._recognition.send_audio(pcm)
+            self._recognition.send_audio(pcm, now_ms)
 
     def receive_text(self, text: str, now_ms: int) -> None:
         """Take one text frame."""
@@ -257,23 +259,23 @@ class Session:
         """Take one event of the recogniser."""
         if self.ended:
             return
-        kind = response.WhichOneof("response")
         if self.state is State.DRAINING and self._has_backlog:
             self._drain_progress_ms = now_ms
+        kind = response.WhichOneof("response")
+        try:
+            if kind == "error":
+                raise UpstreamError(response.error.code)
+            if kind == "statistics" and self.state is not State.DRAINING:
+                raise UpstreamError("the recogniser ended early")
+            is_news = self._recognition.receive(response)
+        except UpstreamError as error:
+            self.receive_upstream_failure(error, now_ms)
+            return
         if kind == "ready":
-            self._recognition.receive(response)
-            self._begin(response.ready, now_ms)
-        elif kind == "error":
-            self.receive_upstream_failure(UpstreamError(response.error.code), now_ms)
-        elif self.state is State.CONNECTING:
-            # Nothing may reach the client before Begin.
-            self.fail(AppError("the recogniser spoke before it was ready"))
+            self._assembler.rules = replace(self._assembler.rules, punctuates=response.ready.punctuates)
         elif kind == "statistics":
-            if self.state is State.DRAINING:
-                self._terminate(now_ms)
-            else:
-                self.receive_upstream_failure(UpstreamError("the recogniser ended early"), now_ms)
-        elif self._recognition.receive(response):
+            self._terminate(now_ms)
+        elif is_news:
             if kind == "speech_activity" and self.state is State.OPEN:
                 for silence in self._notices.receive_activity(response.speech_activity):
                     self._send(silence)
@@ -283,9 +285,6 @@ class Session:
     def receive_upstream_failure(self, error: AppError, now_ms: int) -> None:
         """Take the loss of the recogniser's stream; the session waits for another one if that can help."""
         if self.ended:
-            return
-        if self.state is State.CONNECTING and isinstance(error, CapacityError):
-            self.fail(error)
             return
         try:
             self._recognition.receive_loss(error, now_ms)
@@ -321,10 +320,8 @@ class Session:
 
     def _tick_session(self, now_ms: int) -> None:
         timeout_s = self.parameters.inactivity_timeout_s
-        if now_ms >= self._started_ms + self.identity.max_session_s * 1_000:
+        if now_ms >= self._begun_ms + self.identity.max_session_s * 1_000:
             self.fail(SessionExpired(Text.EXPIRED))
-        elif self.state is State.CONNECTING and now_ms >= self._started_ms + READY_LIMIT_MS:
-            self.fail(AppError("no recogniser answered"))
         elif self.state is State.DRAINING and self._drain_progress_ms is not None:
             if now_ms >= self._drain_progress_ms + DRAIN_STALL_LIMIT_MS:
                 self._give_up_draining(now_ms)
@@ -352,29 +349,21 @@ class Session:
         self._output.append(CloseClient(close_code, close_reason(text)))
         self._move(State.FAILED)
 
-    def _begin(self, ready: asr.Ready, now_ms: int) -> None:
-        self._assembler.rules = replace(self._assembler.rules, punctuates=ready.punctuates)
-        if self.state is not State.CONNECTING:
-            return  # a stream that replaces a lost one
-        self._begun_ms = now_ms
-        self._last_message_ms = now_ms
-        self._notices.begin(now_ms)
+    def _begin(self) -> Begin:
+        parameters = self.parameters
         pro = self.model.turn_style is TurnStyle.PRO
-        self._send(
-            Begin(
-                id=self.identity.session_id,
-                expires_at=int(self.identity.started_wall_s) + self.identity.max_session_s,
-                configuration=Configuration(
-                    model=self.model.name,
-                    mode=(self._mode or "balanced") if pro else None,
-                    api_version=self.identity.api_version,
-                    redact_pii=self.parameters.redaction is not None,
-                    filter_profanity=self.parameters.filter_profanity,
-                    domain=self.parameters.domain,
-                ),
-            )
+        return Begin(
+            id=self.identity.session_id,
+            expires_at=int(self.identity.started_wall_s) + self.identity.max_session_s,
+            configuration=Configuration(
+                model=self.model.name,
+                mode=(self._mode or "balanced") if pro else None,
+                api_version=self.identity.api_version,
+                redact_pii=parameters.redaction is not None,
+                filter_profanity=parameters.filter_profanity,
+                domain=parameters.domain,
+            ),
         )
-        self._move(State.OPEN)
 
     def _check_frame(self, frame_ms: float) -> None:
         is_short = frame_ms < MIN_FRAME_MS
@@ -444,7 +433,10 @@ class Session:
     def _finish(self, now_ms: int) -> None:
         tail = self._decoder.flush()
         if tail:
-            self._recognition.send_audio(tail)
+            self._recognition.send_audio(tail, now_ms)
+        if self._recognition.phase is Phase.IDLE:
+            self._terminate(now_ms)
+            return
         self._recognition.send_control(asr.RecognizeRequest(finish=asr.Finish()))
         self._drain_progress_ms = now_ms
         self._has_backlog = self._received_ms - self._recognition.consumed_ms > REAL_TIME_BACKLOG_MS

@@ -30,9 +30,21 @@ def config() -> asr.SessionConfig:
     return asr.SessionConfig(session_id="s", turn_detection=asr.TurnDetection(max_turn_silence_ms=1280))
 
 
+def said(recognition: Recognition, pcm16: bytes, now_ms: int = 0) -> None:
+    """Send audio."""
+    recognition.send_audio(pcm16, now_ms)
+
+
+def opening() -> Recognition:
+    """Return a stream that waits for the backend, without audio yet."""
+    recognition = Recognition(config())
+    said(recognition, b"")
+    return recognition
+
+
 def live() -> Recognition:
     """Return a stream the backend has accepted."""
-    recognition = Recognition(config())
+    recognition = opening()
     recognition.receive(ready())
     recognition.take_commands()
     return recognition
@@ -70,16 +82,16 @@ def sent_audio(commands: list[Command]) -> bytes:
 
 def test_first_stream_opens_with_the_settings_and_no_resume() -> None:
     """Nothing was heard yet."""
-    (opened,) = Recognition(config()).take_commands()
+    (opened,) = opening().take_commands()
     assert isinstance(opened, OpenUpstream)
     assert not opened.config.config.HasField("resume")
 
 
 def test_requests_wait_for_ready() -> None:
     """Audio sent while a stream opens follows its ready."""
-    recognition = Recognition(config())
+    recognition = opening()
     recognition.take_commands()
-    recognition.send_audio(b"ab")
+    said(recognition, b"ab")
     assert recognition.take_commands() == []
     recognition.receive(ready())
     assert sent_audio(recognition.take_commands()) == b"ab"
@@ -88,7 +100,7 @@ def test_requests_wait_for_ready() -> None:
 def test_resume_names_position_turn_and_end_of_the_last_turn() -> None:
     """The next backend learns where its audio starts and what was told already."""
     recognition = live()
-    recognition.send_audio(bytes(10_000 * MS))
+    said(recognition, bytes(10_000 * MS))
     recognition.receive(turn_end(0, 4_000))
     recognition.receive(activity(9_000, 3_008))
     resume = reopened(recognition).resume
@@ -100,24 +112,25 @@ def test_resume_names_position_turn_and_end_of_the_last_turn() -> None:
 def test_requests_come_again_in_their_order_with_audio_sent_meanwhile() -> None:
     """Controls keep their place between the audio before and after them."""
     recognition = live()
-    recognition.send_audio(b"1" * MS)
+    said(recognition, b"1" * MS)
     recognition.send_control(asr.RecognizeRequest(force_endpoint=asr.ForceEndpoint()))
-    recognition.send_audio(b"2" * MS)
+    said(recognition, b"2" * MS)
     recognition.receive_loss(GONE, 0)
-    recognition.send_audio(b"3" * MS)
+    said(recognition, b"3" * MS)
     recognition.tick(1_000)
     recognition.take_commands()
     recognition.receive(ready())
     requests = [command.request for command in recognition.take_commands() if isinstance(command, SendUpstream)]
-    assert [request.WhichOneof("request") for request in requests] == ["audio", "force_endpoint", "audio", "audio"]
+    # The first one is the empty audio that opened the stream.
+    assert [request.WhichOneof("request") for request in requests][1:] == ["audio", "force_endpoint", "audio", "audio"]
 
 
 def test_update_before_the_position_is_part_of_the_new_settings() -> None:
     """One after it is sent at its place."""
     recognition = live()
-    recognition.send_audio(bytes(100 * MS))
+    said(recognition, bytes(100 * MS))
     recognition.send_control(update(700))
-    recognition.send_audio(bytes(100 * MS))
+    said(recognition, bytes(100 * MS))
     recognition.send_control(update(900))
     recognition.receive(activity(200, 128))
     assert reopened(recognition).turn_detection.max_turn_silence_ms == 700
@@ -204,7 +217,7 @@ def test_replayed_audio_is_exactly_what_follows_the_position(frames: list[int], 
     for number, milliseconds in enumerate(frames):
         piece = bytes([number % 251]) * (milliseconds * MS)
         audio += piece
-        recognition.send_audio(piece)
+        said(recognition, piece)
     total_ms = len(audio) // MS
     for position_ms in reports:
         recognition.receive(activity(total_ms, min(position_ms, total_ms)))
@@ -223,3 +236,27 @@ def test_every_error_of_the_tree_is_either_retried_or_raised() -> None:
         with pytest.raises(type(error)) as raised:
             live().receive_loss(error, 0)
         assert raised.value is error
+
+
+def test_silent_session_has_no_stream() -> None:
+    """The first audio opens it; what was changed before is part of its settings."""
+    recognition = Recognition(config())
+    recognition.send_control(update(700))
+    recognition.send_control(asr.RecognizeRequest(force_endpoint=asr.ForceEndpoint()))
+    recognition.drop()
+    assert recognition.take_commands() == []
+    assert recognition.next_deadline_ms() is None
+    said(recognition, bytes(MS), 5_000)
+    (opened,) = recognition.take_commands()
+    assert isinstance(opened, OpenUpstream)
+    assert opened.config.config.turn_detection.max_turn_silence_ms == 700
+    assert recognition.next_deadline_ms() == 5_000 + AWAY_LIMIT_MS
+
+
+def test_waiting_audio_is_what_the_recogniser_has_not_worked_through() -> None:
+    """Counted in bytes, from the position of its last report."""
+    recognition = live()
+    said(recognition, bytes(3_000 * MS))
+    assert recognition.waiting_bytes == 3_000 * MS
+    recognition.receive(activity(2_000, 0))
+    assert recognition.waiting_bytes == 1_000 * MS
