@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TypeVar
 
 from runtime.catalog import Model
 from runtime.deployment import Deployment
 from runtime.errors import InvalidInput, UpstreamError
+from runtime.model_names import DEFAULT_PRO_NAME, ENGLISH_NAME, KNOWN_NAMES, MULTILANG_NAME, PRO_NAMES
 from services.gateway.parameters import TurnOptions, invalid
 
 T = TypeVar("T")
@@ -21,27 +24,21 @@ class TurnStyle(StrEnum):
     PRO = "pro"
 
 
-ENGLISH_NAME = "universal-streaming-english"
-MULTILANG_NAME = "universal-streaming-multilingual"
-DEFAULT_PRO_NAME = "u3-rt-pro"
-PRO_NAMES = (
-    DEFAULT_PRO_NAME,
-    "universal-3-5-pro",
-    "universal-3-6-pro",
-    "u3-rt-pro-beta-1",
-    "universal-3-6",
-    "u3-pro",
-)
-KNOWN_NAMES = (ENGLISH_NAME, MULTILANG_NAME, *PRO_NAMES)
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class ChosenModel:
-    """The outcome: the name to echo, the backend to route to, the rules to follow."""
+    """The outcome: the name to echo, the backend to route to, the rules to follow.
+
+    Attributes:
+        alias_of: the known name an alias stands for; "" when the name is one itself.
+    """
 
     name: str
     backend: Model
     turn_style: TurnStyle
+    alias_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,12 @@ DEFAULT_PRO_MODE = "balanced"
 
 
 def choose_model(
-    speech_model: str | None, language: str | None, deployment: Deployment, *, strict: bool
+    speech_model: str | None,
+    language: str | None,
+    deployment: Deployment,
+    *,
+    strict: bool,
+    aliases: Mapping[str, str] = NO_ALIASES,
 ) -> ChosenModel:
     """Resolve what a client asked for.
 
@@ -76,6 +78,7 @@ def choose_model(
         speech_model: requested name, or None.
         language: the deprecated parameter; used only without a name.
         strict: refuse Pro names instead of serving them with English.
+        aliases: the operator's further names, each of a known one; a known name may be among them.
 
     Raises:
         InvalidInput: the name is unknown, or its model is not deployed or is being shut down here.
@@ -83,21 +86,23 @@ def choose_model(
     """
     if speech_model is None:
         return _default_model(language, deployment)
-    if speech_model not in KNOWN_NAMES:
-        listed = ", ".join(f"'{name}'" for name in KNOWN_NAMES[:-1])
-        raise invalid("speech_model", f"Input should be {listed} or '{KNOWN_NAMES[-1]}'")
-    if speech_model in PRO_NAMES:
-        backend = _pro_backend(deployment, strict=strict)
-        return ChosenModel(speech_model, _available(speech_model, backend, deployment), TurnStyle.PRO)
-    backend = Model.ENGLISH if speech_model == ENGLISH_NAME else Model.MULTILANG
-    return ChosenModel(speech_model, _available(speech_model, backend, deployment), TurnStyle.UNIVERSAL)
+    alias_of = aliases.get(speech_model, "")
+    known = alias_of or speech_model
+    if known not in KNOWN_NAMES:
+        *listed, last = (f"'{name}'" for name in dict.fromkeys((*KNOWN_NAMES, *aliases)))
+        raise invalid("speech_model", f"Input should be {', '.join(listed)} or {last}")
+    if known in PRO_NAMES:
+        backend, style = _pro_backend(deployment, strict=strict), TurnStyle.PRO
+    else:
+        backend, style = Model.ENGLISH if known == ENGLISH_NAME else Model.MULTILANG, TurnStyle.UNIVERSAL
+    return ChosenModel(speech_model, _available(speech_model, backend, deployment), style, alias_of)
 
 
 def turn_defaults(model: ChosenModel, mode: str | None) -> TurnDefaults:
     """Return the defaults of a model, or of the Pro preset a client asked for."""
     if model.turn_style is TurnStyle.UNIVERSAL:
         return UNIVERSAL_DEFAULTS
-    if mode is None and model.name == DEFAULT_PRO_NAME:
+    if mode is None and (model.alias_of or model.name) == DEFAULT_PRO_NAME:
         return U3_RT_PRO_DEFAULTS
     return PRO_MODES[mode or DEFAULT_PRO_MODE]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -11,6 +12,7 @@ from urllib.parse import parse_qsl
 from protos.session_v3 import Encoding, decode_json
 from runtime.errors import InvalidInput
 from services.gateway.pii import Policy, Redaction, Substitution, unsupported_policies
+from services.gateway.webhooks import Webhook, checked_header_name, checked_header_value, checked_url
 
 DEFAULT_SAMPLE_RATE_HZ = 16_000
 MIN_SAMPLE_RATE_HZ = 8_000
@@ -23,6 +25,18 @@ PROMPT_MAX_CHARACTERS = 1_750
 # A query string is never longer; parsing Python text of any length would hold the event loop.
 PYTHON_LIST_MAX_CHARACTERS = 65_536
 INACTIVITY_RANGE_S = (5, 3_600)
+MAX_SPEAKERS_RANGE = (1, 10)
+SPEAKER_REVISION_RANGE_MS = (0, 86_400_000)
+CONTEXT_TURNS_RANGE = (0, 100)
+DEFAULT_CONTEXT_TURNS = 5
+LANGUAGES_MAX_ITEMS = 10
+# Protocol section 3.5, in its order.
+LANGUAGES = (
+    "en", "es", "de", "fr", "it", "pt", "tr", "nl", "sv", "no", "da", "fi", "hi", "vi", "ar", "he", "ja", "ur", "zh",
+    "ru", "ko", "ca", "gl", "ro", "et", "fa", "yue", "af", "mr", "zu", "xh", "nn",
+)  # fmt: skip
+ANY_LANGUAGE = "multi"
+PCM_ENCODINGS = frozenset({Encoding.PCM_S16LE, Encoding.PCM_MULAW})
 
 T = TypeVar("T")
 
@@ -47,7 +61,12 @@ class TurnOptions:
 
 @dataclass(frozen=True, slots=True)
 class SessionParameters:
-    """Everything a client may set when it connects, parsed and checked."""
+    """Everything a client may set when it connects, parsed and checked.
+
+    Attributes:
+        previous_context_turns: earlier turns a Pro model may carry as context.
+        language_codes: languages to expect; empty for the engine's choice, also after ``multi``.
+    """
 
     speech_model: str | None = None
     language: str | None = None
@@ -67,12 +86,14 @@ class SessionParameters:
     keyterms: tuple[str, ...] = ()
     prompt: str = ""
     agent_context: str = ""
+    previous_context_turns: int = DEFAULT_CONTEXT_TURNS
     language_codes: tuple[str, ...] = ()
+    webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationChange:
-    """One UpdateConfiguration; None leaves a value as it is."""
+    """One UpdateConfiguration; None leaves a value as it is, empty ``language_codes`` leave them to the engine."""
 
     turns: TurnOptions = TurnOptions()
     format_turns: bool | None = None
@@ -86,26 +107,30 @@ class ConfigurationChange:
     mode: str | None = None
 
 
-def parse_query(query: str) -> SessionParameters:
+def parse_query(query: str, webhook_hosts: Collection[str] = ()) -> SessionParameters:
     """Parse the query string of an upgrade request.
 
-    Unknown names are ignored, an empty value counts as absent, the last of a repeated name wins.
+    Unknown names are ignored, an empty value counts as absent, the last of a repeated name wins. Names of features
+    that only the hosted service has, and ``turn_left_pad_ms``, are not looked at.
+
+    Args:
+        webhook_hosts: where a session may report to, as ``webhooks.checked_url`` takes them.
 
     Raises:
         InvalidInput: a known parameter has a bad value.
     """
     given = {name: value for name, value in parse_qsl(query, keep_blank_values=True) if value}
     reader = _Reader(given)
-    _refuse_webhook(reader)
     redaction = _redaction(reader)
     partials = reader.get("include_partial_turns", _boolean)
-    encoding = reader.get("encoding", _encoding)
+    encoding = reader.get("encoding", _encoding) or Encoding.PCM_S16LE
+    context_turns = reader.get("previous_context_n_turns", _whole(*CONTEXT_TURNS_RANGE))
+    _check_unused(reader)
     return SessionParameters(
         speech_model=reader.get("speech_model", _text),
         language=reader.get("language", _text),
-        # Compressed encodings carry their own rate.
-        sample_rate_hz=reader.get("sample_rate", _sample_rate) or DEFAULT_SAMPLE_RATE_HZ,
-        encoding=encoding or Encoding.PCM_S16LE,
+        sample_rate_hz=_pcm_rate(reader, encoding),
+        encoding=encoding,
         format_turns=reader.get("format_turns", _boolean) or False,
         # Partials come before the whole of a number is known, so redaction goes without them unless asked.
         include_partial_turns=partials if partials is not None else redaction is None,
@@ -118,10 +143,14 @@ def parse_query(query: str) -> SessionParameters:
         domain=reader.get("domain", _domain),
         inactivity_timeout_s=reader.get("inactivity_timeout", _whole(*INACTIVITY_RANGE_S)),
         turns=_turn_options(reader),
-        keyterms=reader.get("keyterms_prompt", _keyterms) or reader.get("keyterms", _keyterms) or (),
+        keyterms=reader.get_list("keyterms_prompt", _element, _kept_keyterms)
+        or reader.get_list("keyterms", _element, _kept_keyterms)
+        or (),
         prompt=reader.get("prompt", _prompt("prompt")) or "",
         agent_context=reader.get("agent_context", _prompt("agent_context")) or "",
-        language_codes=reader.get("language_codes", _language_codes) or (),
+        previous_context_turns=DEFAULT_CONTEXT_TURNS if context_turns is None else context_turns,
+        language_codes=_languages(reader),
+        webhook=_webhook(reader, webhook_hosts),
     )
 
 
@@ -143,10 +172,10 @@ def parse_configuration_change(message: Mapping[str, Any]) -> ConfigurationChang
         filter_profanity=reader.get("filter_profanity", _boolean),
         session_heartbeat=reader.get("session_heartbeat", _boolean),
         acknowledge_silence=reader.get("acknowledge_silence", _boolean),
-        keyterms=reader.get("keyterms_prompt", _keyterms),
+        keyterms=reader.get_list("keyterms_prompt", _element, _kept_keyterms),
         prompt=reader.get("prompt", _prompt("prompt")),
         agent_context=reader.get("agent_context", _prompt("agent_context")),
-        language_codes=reader.get("language_codes", _language_codes),
+        language_codes=reader.get_list("language_codes", _language, _expected_languages),
         mode=reader.get("mode", _mode),
     )
 
@@ -163,12 +192,32 @@ class _Reader:
         self._given = given
 
     def get(self, name: str, parse: Callable[[Any], T]) -> T | None:
-        if name not in self._given:
+        return _parsed(name, self._given[name], parse) if name in self._given else None
+
+    def get_list(
+        self,
+        name: str,
+        parse: Callable[[Any], str],
+        check: Callable[[tuple[str, ...]], tuple[str, ...]],
+        split: Callable[[Any], list[Any]] | None = None,
+    ) -> tuple[str, ...] | None:
+        """Return a list; a bad element is named with its index.
+
+        Args:
+            split: takes the list apart; by default a JSON array, or the Python list that old SDK releases sent.
+        """
+        items = self.get(name, split or _array)
+        if items is None:
             return None
-        try:
-            return parse(self._given[name])
-        except ValueError as error:
-            raise invalid(name, str(error)) from None
+        elements = tuple(_parsed(f"{name}.{number}", item, parse) for number, item in enumerate(items))
+        return _parsed(name, elements, check)
+
+
+def _parsed(name: str, value: Any, parse: Callable[[Any], T]) -> T:
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise invalid(name, str(error)) from None
 
 
 def _values(options: TurnOptions) -> tuple[Any, ...]:
@@ -188,9 +237,46 @@ def _turn_options(reader: _Reader) -> TurnOptions:
     )
 
 
-def _refuse_webhook(reader: _Reader) -> None:
-    if reader.get("webhook_url", _text):
-        raise invalid("webhook_url", "transcripts do not leave this host")
+def _pcm_rate(reader: _Reader, encoding: Encoding) -> int:
+    """Return the rate of PCM; the other encodings carry their own, so one given for them is not looked at."""
+    if encoding not in PCM_ENCODINGS:
+        return DEFAULT_SAMPLE_RATE_HZ
+    return reader.get("sample_rate", _sample_rate) or DEFAULT_SAMPLE_RATE_HZ
+
+
+def _languages(reader: _Reader) -> tuple[str, ...]:
+    codes = reader.get_list("language_codes", _language, _expected_languages)
+    former = reader.get("language_code", _language)
+    if codes is not None or former is None:
+        return codes or ()
+    return _expected_languages((former,))
+
+
+def _check_unused(reader: _Reader) -> None:
+    """Check parameters that have no effect here, as the protocol wants bad values of known names refused."""
+    reader.get("speaker_labels", _boolean)
+    reader.get("max_speakers", _whole(*MAX_SPEAKERS_RANGE))
+    reader.get("speaker_labels_revision_interval_ms", _whole(*SPEAKER_REVISION_RANGE_MS))
+    # Either may come under the name old SDK releases have for it.
+    models = [reader.get(name, _voice_focus) for name in ("voice_focus", "noise_suppression_model")]
+    for name in ("voice_focus_threshold", "noise_suppression_threshold"):
+        if reader.get(name, _fraction) is not None and not any(models):
+            raise invalid(name, f"Value error, {name} requires voice_focus")
+
+
+def _webhook(reader: _Reader, allowed: Collection[str]) -> Webhook | None:
+    url = reader.get("webhook_url", lambda text: checked_url(text, allowed))
+    if url is None:
+        return None
+    name = reader.get("webhook_auth_header_name", checked_header_name)
+    value = reader.get("webhook_auth_header_value", checked_header_value)
+    if name is None and value is None:
+        return Webhook(url)
+    if name is None or value is None:
+        # A request without what the receiver checks would be sent for nothing.
+        missing = "webhook_auth_header_name" if name is None else "webhook_auth_header_value"
+        raise invalid(missing, "Field required, webhook_auth_header_name and webhook_auth_header_value go together")
+    return Webhook(url, (name, value))
 
 
 def _redaction(reader: _Reader) -> Redaction | None:
@@ -198,7 +284,7 @@ def _redaction(reader: _Reader) -> Redaction | None:
     if not reader.get("redact_pii", _boolean):
         return None
     substitution = reader.get("redact_pii_sub", _choice(*Substitution)) or Substitution.HASH
-    policies = reader.get("redact_pii_policies", _policies)
+    policies = reader.get_list("redact_pii_policies", _element, _some_policies, _policy_array)
     if policies is None:
         known = ", ".join(f"'{policy}'" for policy in Policy)
         raise invalid(
@@ -211,12 +297,14 @@ def _redaction(reader: _Reader) -> Redaction | None:
     return Redaction(frozenset(Policy(policy) for policy in policies), Substitution(substitution))
 
 
-def _policies(value: Any) -> tuple[str, ...]:
-    """Accept a JSON array or a comma separated list."""
+def _policy_array(value: Any) -> list[Any]:
+    """Accept a comma separated list as well."""
     if isinstance(value, str) and not value.lstrip().startswith("["):
-        policies = tuple(part.strip() for part in value.split(",") if part.strip())
-    else:
-        policies = _strings(value)
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return _array(value)
+
+
+def _some_policies(policies: tuple[str, ...]) -> tuple[str, ...]:
     if not policies:
         raise ValueError("Input should name at least one policy")
     return policies
@@ -243,7 +331,9 @@ def _integer(value: Any) -> int:
         raise ValueError("Input should be a valid integer")
     if isinstance(value, int):
         return value
-    if isinstance(value, float) and value.is_integer():
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError("Input should be a valid integer, got a number with a fractional part")
         return int(value)
     text = value.strip() if isinstance(value, str) else ""
     digits = text[1:] if text[:1] in ("+", "-") else text
@@ -320,18 +410,20 @@ def _choice(*accepted: str) -> Callable[[Any], str]:
 
 _mode = _choice("min_latency", "balanced", "max_accuracy")
 _domain = _choice("medical-v1")
+_voice_focus = _choice("near-field", "far-field")
+_language = _choice(*LANGUAGES, ANY_LANGUAGE)
 
 
-def _strings(value: Any) -> tuple[str, ...]:
+def _array(value: Any) -> list[Any]:
     """Accept a JSON array, or the Python list that old SDK releases sent."""
     if isinstance(value, str):
         try:
             value = decode_json(value)
         except (ValueError, RecursionError):
             value = _python_literal(value) if len(value) <= PYTHON_LIST_MAX_CHARACTERS else None
-    if not isinstance(value, list) or not all(_is_text(item) for item in value):
+    if not isinstance(value, list):
         raise ValueError("Input should be a JSON array of strings")
-    return tuple(value)
+    return value
 
 
 def _python_literal(text: str) -> Any:
@@ -341,29 +433,27 @@ def _python_literal(text: str) -> Any:
         return None
 
 
-def _is_text(item: object) -> bool:
-    """Say whether an item is a string that UTF-8, and so every wire behind us, can carry."""
-    if not isinstance(item, str):
-        return False
-    try:
-        item.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, written as an escape
-        return False
-    return True
+def _element(value: Any) -> str:
+    """Accept a string that UTF-8, and so every wire behind us, can carry."""
+    if isinstance(value, str):
+        with suppress(UnicodeEncodeError):  # half a surrogate pair, written as an escape
+            value.encode()
+            return value
+    raise ValueError("Input should be a valid string")
 
 
-def _keyterms(value: Any) -> tuple[str, ...]:
-    terms = _strings(value)
+def _kept_keyterms(terms: tuple[str, ...]) -> tuple[str, ...]:
     if len(terms) > KEYTERMS_MAX_ITEMS:
         raise ValueError(f"Value error, Max {KEYTERMS_MAX_ITEMS} items")
     return tuple(term for term in terms if term.strip() and len(term) <= KEYTERM_MAX_CHARACTERS)
 
 
-def _language_codes(value: Any) -> tuple[str, ...]:
-    codes = _strings(value)
-    if len(codes) > 10:
-        raise ValueError("Value error, Max 10 items")
-    return codes
+def _expected_languages(codes: tuple[str, ...]) -> tuple[str, ...]:
+    if len(codes) > LANGUAGES_MAX_ITEMS:
+        raise ValueError(f"Value error, Max {LANGUAGES_MAX_ITEMS} items")
+    if ANY_LANGUAGE in codes and len(codes) > 1:
+        raise ValueError(f"Value error, '{ANY_LANGUAGE}' must stand alone")
+    return () if ANY_LANGUAGE in codes else codes
 
 
 def _prompt(name: str) -> Callable[[Any], str]:

@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 from runtime.catalog import Model, Stack
 from runtime.deployment import Deployment, whole_stack
 from runtime.errors import InvalidInput, UpstreamError
+from runtime.model_names import ENGLISH_NAME, MULTILANG_NAME, PRO_NAMES
 from services.gateway.models import (
-    ENGLISH_NAME,
-    MULTILANG_NAME,
-    PRO_NAMES,
     ChosenModel,
     TurnDefaults,
     TurnStyle,
@@ -112,6 +110,55 @@ def test_unknown_name_is_refused_with_the_choices(name: str) -> None:
     text = refusal(name, UNIVERSAL)
     assert text.startswith("User Input Validation Error: Invalid 'speech_model': Input should be '")
     assert "'universal-streaming-english', 'universal-streaming-multilingual', 'u3-rt-pro'" in text
+
+
+ALIASES = {
+    "acme-dictation": ENGLISH_NAME, "acme-voice": "u3-rt-pro", "universal-3-6-pro": "u3-rt-pro",
+    MULTILANG_NAME: "universal-3-5-pro",
+}  # fmt: skip
+
+
+def test_alias_gets_what_its_model_gets_and_is_echoed() -> None:
+    """The client hears the name it asked for."""
+    english = choose_model("acme-dictation", None, UNIVERSAL, strict=False, aliases=ALIASES)
+    assert (english.name, english.backend, english.turn_style) == (
+        "acme-dictation", Model.ENGLISH, TurnStyle.UNIVERSAL,
+    )  # fmt: skip
+    voice = choose_model("acme-voice", None, UNIVERSAL, strict=False, aliases=ALIASES)
+    assert (voice.name, voice.backend, voice.turn_style) == ("acme-voice", Model.ENGLISH, TurnStyle.PRO)
+
+
+def test_alias_of_a_known_name_takes_its_place() -> None:
+    """Backend and turn rules are those of the other model."""
+    multilang = choose_model(MULTILANG_NAME, None, U3PRO, strict=True, aliases=ALIASES)
+    assert (multilang.name, multilang.backend, multilang.turn_style) == (MULTILANG_NAME, Model.PRO, TurnStyle.PRO)
+
+
+def test_alias_has_the_turn_defaults_of_its_model() -> None:
+    """Here those of the older Pro model, not of the name that was asked for."""
+    model = choose_model("universal-3-6-pro", None, U3PRO, strict=False, aliases=ALIASES)
+    assert turn_defaults(model, None) == turn_defaults(chosen("u3-rt-pro", U3PRO), None)
+    assert turn_defaults(model, "balanced") == turn_defaults(chosen("universal-3-6-pro", U3PRO), "balanced")
+
+
+def test_alias_of_a_model_that_is_not_deployed_is_refused_under_its_own_name() -> None:
+    """Strict mode holds for aliases too."""
+    with pytest.raises(InvalidInput, match="'acme-voice' is not deployed on this server"):
+        choose_model("acme-voice", None, UNIVERSAL, strict=True, aliases=ALIASES)
+
+
+def test_unknown_name_is_refused_with_the_aliases_among_the_choices() -> None:
+    """Each name once."""
+    with pytest.raises(InvalidInput) as caught:
+        choose_model("acme", None, UNIVERSAL, strict=False, aliases=ALIASES)
+    assert str(caught.value).endswith(", 'universal-3-6', 'u3-pro', 'acme-dictation' or 'acme-voice'")
+    assert str(caught.value).count("'universal-3-6-pro'") == 1
+
+
+def test_no_name_is_not_subject_to_aliases() -> None:
+    """They are for names that were asked for."""
+    model = choose_model(None, "fr", UNIVERSAL, strict=False, aliases=ALIASES)
+    assert model == ChosenModel(MULTILANG_NAME, Model.MULTILANG, TurnStyle.UNIVERSAL)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -22,13 +23,17 @@ from services.gateway.parameters import (
     token_of,
 )
 from services.gateway.pii import Policy, Redaction, Substitution
+from services.gateway.webhooks import Webhook
 
 NAMES = (
     "speech_model", "language", "sample_rate", "encoding", "format_turns", "include_partial_turns", "mode", "domain",
     "language_detection", "inactivity_timeout", "end_of_turn_confidence_threshold", "min_turn_silence",
     "min_end_of_turn_silence_when_confident", "max_turn_silence", "vad_threshold", "interruption_delay",
     "continuous_partials", "keyterms_prompt", "keyterms", "prompt", "agent_context", "language_codes", "redact_pii",
-    "filter_profanity", "webhook_url", "token",
+    "filter_profanity", "webhook_url", "webhook_auth_header_name", "webhook_auth_header_value", "token",
+    "previous_context_n_turns", "language_code", "speaker_labels", "max_speakers",
+    "speaker_labels_revision_interval_ms", "voice_focus", "voice_focus_threshold", "noise_suppression_model",
+    "noise_suppression_threshold", "turn_left_pad_ms", "llm_gateway", "customer_support_audio_capture",
 )  # fmt: skip
 
 
@@ -263,14 +268,26 @@ def test_keyterms_longer_than_fifty_characters_are_left_out() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    ["Kubernetes", "[1]", '{"a":1}', "{[]: 1}", "[" * 8000, "-" * 8000 + "1", "[" + "9" * 5000, '["\\ud800"]',
-     "['\\ud800']"],
-    ids=["word", "numbers", "object", "unhashable", "deep", "minus", "digits", "surrogate", "python-surrogate"],
-)  # fmt: skip
+    ["Kubernetes", '{"a":1}', "{[]: 1}", "[" * 8000, "-" * 8000 + "1", "[" + "9" * 5000],
+    ids=["word", "object", "unhashable", "deep", "minus", "digits"],
+)
 def test_keyterms_other_value_is_refused(given: str) -> None:
-    """Whatever is no list of strings gives the one refusal, however hostile it is."""
+    """Whatever is no list gives the one refusal, however hostile it is."""
     assert refusal(keyterms_prompt=given) == (
         "User Input Validation Error: Invalid 'keyterms_prompt': Input should be a JSON array of strings"
+    )
+
+
+@pytest.mark.parametrize("name", ["keyterms_prompt", "keyterms"])
+@pytest.mark.parametrize(
+    "given",
+    ['["a", 1]', '["a", null]', '["a", ["b"]]', "['a', '\\ud800']", '["a", 5, 6]'],
+    ids=["number", "null", "list", "surrogate", "first of two"],
+)
+def test_keyterms_bad_element_is_named_with_its_index(name: str, given: str) -> None:
+    """The first bad one, under the name the list came with."""
+    assert refusal(**{name: given}) == (
+        f"User Input Validation Error: Invalid '{name}.1': Input should be a valid string"
     )
 
 
@@ -328,9 +345,213 @@ def test_profanity_filter_and_redaction_are_off_by_default() -> None:
     assert parsed(filter_profanity="True").filter_profanity
 
 
-def test_webhook_is_refused() -> None:
-    """Transcripts do not leave the host."""
-    assert "Invalid 'webhook_url'" in refusal(webhook_url="https://example.com/hook")
+def test_policy_that_is_no_text_is_named_with_its_index() -> None:
+    """As every bad element of a list."""
+    assert refusal(redact_pii="true", redact_pii_policies='["url", 1]').endswith(
+        "Invalid 'redact_pii_policies.1': Input should be a valid string"
+    )
+
+
+@pytest.mark.parametrize("given", [" ", ",", "[]"])
+def test_policies_that_are_none_are_refused(given: str) -> None:
+    """An empty list would redact nothing."""
+    assert "Input should name at least one policy" in refusal(redact_pii="true", redact_pii_policies=given)
+
+
+@pytest.mark.parametrize("encoding", ["opus", "ogg_opus", "aac"])
+@pytest.mark.parametrize("rate", ["48000", "1", "nonsense"])
+def test_sample_rate_of_compressed_audio_is_not_looked_at(encoding: str, rate: str) -> None:
+    """The audio carries its own."""
+    assert parsed(encoding=encoding, sample_rate=rate) == parsed(encoding=encoding)
+
+
+@pytest.mark.parametrize("form", ['["en","de"]', "['en', 'de']"])
+def test_language_codes_of_both_forms_are_accepted(form: str) -> None:
+    """JSON, or the list of an old SDK release."""
+    assert parsed(language_codes=form).language_codes == ("en", "de")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "en", "es", "de", "fr", "it", "pt", "tr", "nl", "sv", "no", "da", "fi", "hi", "vi", "ar", "he", "ja", "ur",
+        "zh", "ru", "ko", "ca", "gl", "ro", "et", "fa", "yue", "af", "mr", "zu", "xh", "nn",
+    ],
+)  # fmt: skip
+def test_language_code_of_the_list_is_accepted(code: str) -> None:
+    """Each of the 32, in either parameter."""
+    assert parsed(language_codes=json.dumps([code])).language_codes == (code,)
+    assert parsed(language_code=code).language_codes == (code,)
+
+
+def test_language_multi_leaves_the_choice_to_the_engine() -> None:
+    """It is no language; in either parameter."""
+    assert parsed(language_codes='["multi"]').language_codes == ()
+    assert parsed(language_code="multi").language_codes == ()
+    assert parse_configuration_change({"language_codes": ["multi"]}).language_codes == ()
+
+
+def test_language_multi_with_others_is_refused() -> None:
+    """It stands alone."""
+    assert refusal(language_codes='["en","multi"]') == (
+        "User Input Validation Error: Invalid 'language_codes': Value error, 'multi' must stand alone"
+    )
+
+
+def test_language_codes_ten_are_the_most() -> None:
+    """Eleven are refused."""
+    ten = ["en", "es", "de", "fr", "it", "pt", "tr", "nl", "sv", "no"]
+    assert parsed(language_codes=json.dumps(ten)).language_codes == tuple(ten)
+    assert refusal(language_codes=json.dumps([*ten, "da"])) == (
+        "User Input Validation Error: Invalid 'language_codes': Value error, Max 10 items"
+    )
+
+
+@pytest.mark.parametrize("given", ['["xx"]', '["EN"]', '["en-US"]', "[1]", "[null]"])
+def test_language_codes_bad_element_is_named_with_its_index_and_the_choices(given: str) -> None:
+    """The documented words."""
+    text = refusal(language_codes=given)
+    assert text.startswith("User Input Validation Error: Invalid 'language_codes.0': Input should be 'en', 'es', 'de'")
+    assert text.endswith("'xh', 'nn' or 'multi'")
+
+
+def test_language_code_bad_value_is_refused_under_its_own_name() -> None:
+    """The deprecated parameter has no index."""
+    assert refusal(language_code="xx").startswith(
+        "User Input Validation Error: Invalid 'language_code': Input should be 'en'"
+    )
+
+
+def test_language_codes_win_over_the_deprecated_parameter() -> None:
+    """As every new name over its old one; an empty list is a list."""
+    assert parsed(language_codes='["de"]', language_code="fr").language_codes == ("de",)
+    assert parsed(language_codes="[]", language_code="fr").language_codes == ()
+
+
+@pytest.mark.parametrize(("given", "kept"), [("0", 0), ("5", 5), ("100", 100)])
+def test_previous_context_turns_within_range_are_accepted(given: str, kept: int) -> None:
+    """Zero disables; both bounds are included."""
+    assert parsed(previous_context_n_turns=given).previous_context_turns == kept
+
+
+def test_previous_context_turns_are_five_by_default() -> None:
+    """The documented depth."""
+    assert parse_query("").previous_context_turns == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("previous_context_n_turns", "-1", "Input should be greater than or equal to 0"),
+        ("previous_context_n_turns", "101", "Input should be less than or equal to 100"),
+        ("previous_context_n_turns", "all", "Input should be a valid integer, unable to parse string as an integer"),
+        ("max_speakers", "0", "Input should be greater than or equal to 1"),
+        ("max_speakers", "11", "Input should be less than or equal to 10"),
+        ("max_speakers", "2.0", "Input should be a valid integer, unable to parse string as an integer"),
+        ("speaker_labels", "maybe", "Input should be a valid boolean, unable to interpret input"),
+        ("speaker_labels_revision_interval_ms", "-1", "Input should be greater than or equal to 0"),
+        ("speaker_labels_revision_interval_ms", "86400001", "Input should be less than or equal to 86400000"),
+        ("voice_focus", "loud", "Input should be 'near-field' or 'far-field'"),
+        ("noise_suppression_model", "loud", "Input should be 'near-field' or 'far-field'"),
+        ("voice_focus_threshold", "0.5", "Value error, voice_focus_threshold requires voice_focus"),
+        ("noise_suppression_threshold", "0.5", "Value error, noise_suppression_threshold requires voice_focus"),
+        ("voice_focus_threshold", "1.5", "Input should be less than or equal to 1"),
+        ("session_heartbeat", "often", "Input should be a valid boolean, unable to interpret input"),
+        ("acknowledge_silence", "often", "Input should be a valid boolean, unable to interpret input"),
+        ("language_detection", "often", "Input should be a valid boolean, unable to interpret input"),
+        ("filter_profanity", "some", "Input should be a valid boolean, unable to interpret input"),
+        ("redact_pii", "some", "Input should be a valid boolean, unable to interpret input"),
+        ("include_partial_turns", "some", "Input should be a valid boolean, unable to interpret input"),
+        ("continuous_partials", "some", "Input should be a valid boolean, unable to interpret input"),
+        ("interruption_delay", "-1", "Input should be greater than or equal to 0"),
+    ],
+)
+def test_bad_value_is_refused_in_the_documented_words(name: str, value: str, reason: str) -> None:
+    """Also where the parameter has no effect here."""
+    assert refusal(**{name: value}) == f"User Input Validation Error: Invalid '{name}': {reason}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("speaker_labels", "True"), ("max_speakers", "1"), ("max_speakers", "10"),
+        ("speaker_labels_revision_interval_ms", "0"), ("speaker_labels_revision_interval_ms", "86400000"),
+        ("speaker_labels_revision_interval_ms", "1"), ("voice_focus", "near-field"), ("voice_focus", "far-field"),
+        ("noise_suppression_model", "far-field"),
+    ],
+)  # fmt: skip
+def test_parameter_of_what_is_not_done_here_is_accepted_and_changes_nothing(name: str, value: str) -> None:
+    """Clients that ask for it are served without it."""
+    assert parsed(**{name: value}) == SessionParameters()
+
+
+@pytest.mark.parametrize("model", ["voice_focus", "noise_suppression_model"])
+@pytest.mark.parametrize("threshold", ["voice_focus_threshold", "noise_suppression_threshold"])
+def test_voice_focus_threshold_goes_with_a_model_of_either_name(model: str, threshold: str) -> None:
+    """Old SDK releases send the old names."""
+    assert parsed(**{model: "near-field", threshold: "0.5"}) == SessionParameters()
+
+
+@pytest.mark.parametrize(
+    "name", ["turn_left_pad_ms", "llm_gateway", "customer_support_audio_capture", "_customer_support_audio_capture"]
+)
+@pytest.mark.parametrize("value", ["true", "-7", "{not json", '{"model":"x"}'])
+def test_parameter_of_the_hosted_service_is_not_looked_at(name: str, value: str) -> None:
+    """Its values are undocumented or have nothing to act on."""
+    assert parsed(**{name: value}) == SessionParameters()
+
+
+@pytest.mark.parametrize("hosts", [(), ("example.org",)])
+def test_webhook_to_a_host_nobody_allowed_is_refused(hosts: tuple[str, ...]) -> None:
+    """By default none is; the URL, which may hold a secret, is not repeated."""
+    with pytest.raises(InvalidInput) as caught:
+        parse_query(urlencode({"webhook_url": "https://example.com/hook?key=hush"}), hosts)
+    assert str(caught.value) == (
+        "User Input Validation Error: Invalid 'webhook_url': Value error, this server does not send transcripts to "
+        "that host; its operator allows hosts with AAI_WEBHOOK_ALLOWED_HOSTS"
+    )
+
+
+def test_webhook_to_an_allowed_host_is_kept_without_showing_it() -> None:
+    """URL and header reach the sender and no log."""
+    query = {
+        "webhook_url": "https://example.com/hook?key=hush",
+        "webhook_auth_header_name": "X-Key",
+        "webhook_auth_header_value": "hush",
+    }
+    parameters = parse_query(urlencode(query), ("example.com",))
+    assert parameters.webhook == Webhook("https://example.com/hook?key=hush", ("X-Key", "hush"))
+    assert "hush" not in repr(parameters)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("webhook_auth_header_name", "webhook_auth_header_value"),
+        ("webhook_auth_header_value", "webhook_auth_header_name"),
+    ],
+)
+def test_webhook_header_half_given_is_refused(given: str, missing: str) -> None:
+    """A request without it would only be turned away."""
+    query = urlencode({"webhook_url": "https://example.com/", given: "x"})
+    with pytest.raises(InvalidInput, match=f"Invalid '{missing}': Field required"):
+        parse_query(query, ("example.com",))
+
+
+def test_webhook_header_without_webhook_is_ignored() -> None:
+    """There is nothing to send it with."""
+    assert parsed(webhook_auth_header_name="bad name") == SessionParameters()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("webhook_auth_header_name", "X Key"), ("webhook_auth_header_value", "a\r\nHost: b")],
+)
+def test_webhook_header_that_could_split_the_request_is_refused(name: str, value: str) -> None:
+    """Named with the parameter at fault."""
+    query = {"webhook_url": "https://example.com/", "webhook_auth_header_name": "a", "webhook_auth_header_value": "b"}
+    with pytest.raises(InvalidInput, match=f"Invalid '{name}': Input should be"):
+        parse_query(urlencode({**query, name: value}), ("example.com",))
 
 
 @pytest.mark.parametrize(
@@ -363,8 +584,13 @@ def test_pipecat_english_query_is_accepted() -> None:
 
 
 def test_configuration_change_null_and_unknown_members_change_nothing() -> None:
-    """Null means unchanged; unknown and connect-time members are ignored."""
-    message = {"type": "UpdateConfiguration", "min_turn_silence": None, "x": 1, "sample_rate": 1, "redact_pii": True}
+    """Null means unchanged; unknown and connect-time members are ignored, whatever they hold."""
+    message = {
+        "type": "UpdateConfiguration", "min_turn_silence": None, "x": 1, "sample_rate": 1, "redact_pii": True,
+        "previous_context_n_turns": 999, "max_speakers": 99, "voice_focus": 1, "webhook_url": "http://example.com",
+        "language_code": "xx", "encoding": "mp3", "turn_left_pad_ms": "wide", "speech_model": "none",
+        "inactivity_timeout": 1,
+    }  # fmt: skip
     assert parse_configuration_change(message) == ConfigurationChange()
 
 
@@ -375,12 +601,15 @@ def test_configuration_change_reads_every_member() -> None:
             "end_of_turn_confidence_threshold": 1, "min_turn_silence": 900, "max_turn_silence": 2000,
             "vad_threshold": 0.25, "interruption_delay": 0, "continuous_partials": False, "format_turns": True,
             "keyterms_prompt": ["Zephyr QX-9"], "prompt": "", "agent_context": "hello", "language_codes": [],
-            "mode": "balanced",
+            "mode": "balanced", "filter_profanity": False, "session_heartbeat": True, "acknowledge_silence": "true",
         }
     )  # fmt: skip
     assert change == ConfigurationChange(
         turns=TurnOptions(1.0, 900, 2000, 0.25, 0, False),
         format_turns=True,
+        filter_profanity=False,
+        session_heartbeat=True,
+        acknowledge_silence=True,
         keyterms=("Zephyr QX-9",),
         prompt="",
         agent_context="hello",
@@ -406,14 +635,32 @@ def test_configuration_change_whole_number_written_as_float_is_accepted() -> Non
         ("min_turn_silence", "soon"), ("min_turn_silence", True), ("max_turn_silence", 0), ("max_turn_silence", 1.5),
         ("vad_threshold", True), pytest.param("vad_threshold", 10**400, id="vad_threshold-long"),
         ("vad_threshold", [0.5]), ("format_turns", 2),
-        ("format_turns", {}), ("keyterms_prompt", [1]), ("keyterms_prompt", {"a": 1}), ("prompt", 7),
-        ("agent_context", "x" * 1751), ("language_codes", ["en"] * 11), ("mode", ["balanced"]),
+        ("format_turns", {}), ("keyterms_prompt", ["x"] * 101), ("keyterms_prompt", {"a": 1}), ("prompt", 7),
+        ("prompt", "x" * 1751), ("agent_context", "x" * 1751), ("language_codes", ["en"] * 11),
+        ("language_codes", ["en", "multi"]), ("mode", ["balanced"]), ("mode", "fast"), ("interruption_delay", 1001),
+        ("end_of_turn_confidence_threshold", 1.5), ("continuous_partials", "some"), ("filter_profanity", "some"),
+        ("session_heartbeat", 3), ("acknowledge_silence", []), ("min_end_of_turn_silence_when_confident", "x"),
+        pytest.param("keyterms_prompt.0", [1], id="keyterms-element"),
+        pytest.param("keyterms_prompt.1", ["a", None], id="keyterms-null"),
+        pytest.param("language_codes.1", ["en", "xx"], id="language-element"),
     ],
 )  # fmt: skip
 def test_configuration_change_bad_value_is_refused(member: str, value: Any) -> None:
-    """A bad member is refused with the pattern of the query."""
-    with pytest.raises(InvalidInput, match=f"^User Input Validation Error: Invalid '{member}': "):
-        parse_configuration_change({member: value})
+    """A bad member, or element of one, is refused with the pattern of the query."""
+    with pytest.raises(InvalidInput, match=f"^User Input Validation Error: Invalid '{re.escape(member)}': "):
+        parse_configuration_change({member.partition(".")[0]: value})
+
+
+def test_configuration_change_empty_lists_clear() -> None:
+    """Empty is not absent."""
+    change = parse_configuration_change({"keyterms_prompt": [], "language_codes": [], "prompt": ""})
+    assert (change.keyterms, change.language_codes, change.prompt) == ((), (), "")
+
+
+def test_configuration_change_fraction_for_a_whole_number_is_refused_in_words() -> None:
+    """The text that pydantic has for it."""
+    with pytest.raises(InvalidInput, match="Input should be a valid integer, got a number with a fractional part"):
+        parse_configuration_change({"min_turn_silence": 1.5})
 
 
 def test_turn_options_merged_keeps_what_the_change_leaves_out() -> None:
