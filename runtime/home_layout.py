@@ -17,6 +17,11 @@ class HomeLayout:
         return self.home / "run"
 
     @property
+    def metrics_dir(self) -> Path:
+        """Directory of the counters the gateway workers share."""
+        return self.run_dir / "metrics"
+
+    @property
     def log_dir(self) -> Path:
         """Directory of the log files."""
         return self.home / "logs"

@@ -23,6 +23,8 @@ from pydantic.fields import FieldInfo
 from runtime.catalog import ASR_SERVER_BY_PROGRAM, GATEWAY, LICENSE_PROXY, ROUTER, Model
 from runtime.errors import ConfigError
 from runtime.home_layout import HomeLayout
+from runtime.host_names import parse_hosts
+from runtime.model_names import parse_aliases
 
 ENV_FILE_NAME = "aai.env"
 # What has its place elsewhere, and where.
@@ -56,9 +58,30 @@ def _models(value: object) -> object:
     return value
 
 
+def _aliases(value: object) -> object:
+    return parse_aliases(value) if isinstance(value, str) else value
+
+
+def _hosts(value: object) -> object:
+    return parse_hosts(value) if isinstance(value, str) else value
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """Mark a type whose accepted form its annotation does not tell."""
+
+    text: str
+
+
 Switch = Annotated[bool, BeforeValidator(_boolean)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_log_level)]
 ModelList = Annotated[tuple[Model, ...], BeforeValidator(_models)]
+ModelAliases = Annotated[
+    tuple[tuple[str, str], ...], BeforeValidator(_aliases), Accepts("comma separated list of alias=name")
+]
+HostList = Annotated[
+    tuple[str, ...], BeforeValidator(_hosts), Accepts("comma separated list of host names, each with :port or without")
+]
 Port = Annotated[int, Ge(1), Le(65535)]
 
 
@@ -127,6 +150,11 @@ class HostSettings(HomeLayout, BaseModel):
         None, alias="AAI_TLS_KEY_FILE", description="PEM private key of AAI_TLS_CERT_FILE, without a passphrase."
     )
     tls_port: Port = Field(8443, alias="AAI_TLS_PORT", description="TCP port of the WebSocket gateway with TLS.")
+    metrics_port: Annotated[int, Ge(0), Le(65535)] = Field(
+        9464,
+        alias="AAI_METRICS_PORT",
+        description="TCP port on 127.0.0.1 where Prometheus reads the metrics of all gateway workers; 0 for none.",
+    )
     grpc_tls_cert_file: Path | None = Field(
         None,
         alias="AAI_GRPC_TLS_CERT_FILE",
@@ -241,6 +269,18 @@ class GatewaySettings(HostSettings):
         alias="AAI_STRICT_MODELS",
         description="Refuse Pro model names when no Pro backend is deployed instead of serving them with English.",
     )
+    model_aliases: ModelAliases = Field(
+        (),
+        alias="AAI_MODEL_ALIASES",
+        description="Further speech_model names clients may ask for, each of a known one, as in "
+        "acme-dictation=universal-streaming-english; an alias may be a known name, which then means the other.",
+    )
+    webhook_allowed_hosts: HostList = Field(
+        (),
+        alias="AAI_WEBHOOK_ALLOWED_HOSTS",
+        description="Hosts a client may have the final turns of its session sent to with webhook_url; none when unset. "
+        "Loopback and private addresses of these hosts are reached too.",
+    )
     license_poll_interval_s: Annotated[float, Ge(0.1), Le(60)] = Field(
         2.0, alias="AAI_LICENSE_POLL_INTERVAL_S", description="Seconds between two looks at the license state."
     )
@@ -248,6 +288,37 @@ class GatewaySettings(HostSettings):
         900,
         alias="AAI_LICENSE_GRACE_S",
         description="Seconds a gateway serves on while the license proxy cannot be reached.",
+    )
+    max_sessions: Annotated[int, Ge(1), Le(1_000_000)] | None = Field(
+        None,
+        alias="AAI_MAX_SESSIONS_PER_WORKER",
+        description="Sessions one gateway worker has open at once; license, backends and keys have limits of their "
+        "own.",
+    )
+    max_sockets: Annotated[int, Ge(1), Le(1_000_000)] = Field(
+        20_000,
+        alias="AAI_MAX_SOCKETS",
+        description="Client connections a gateway worker holds at once, 503 above; fewer where the kernel lets it "
+        "open fewer files.",
+    )
+    max_sockets_per_address: Annotated[int, Ge(0), Le(1_000_000)] = Field(
+        0,
+        alias="AAI_MAX_SOCKETS_PER_ADDRESS",
+        description="Connections a gateway worker takes from one address, 429 above; 0 for no limit, as all clients "
+        "of a load balancer share one.",
+    )
+    max_handshakes_per_address: Annotated[int, Ge(0), Le(1_000_000)] = Field(
+        1_000,
+        alias="AAI_MAX_HANDSHAKES_PER_ADDRESS",
+        description="Connections of one address that may be in their handshake at once, 429 above; 0 for no limit.",
+    )
+    ping_interval_s: Annotated[float, Ge(0.1), Le(3_600)] = Field(
+        20.0, alias="AAI_PING_INTERVAL_S", description="Seconds between two pings to a client."
+    )
+    pong_limit_s: Annotated[float, Ge(0.1), Le(3_600)] = Field(
+        40.0,
+        alias="AAI_PONG_LIMIT_S",
+        description="Seconds a client may take to answer a ping before it counts as gone.",
     )
 
     @property
@@ -504,6 +575,9 @@ def _accepts(field: FieldInfo) -> str:
     metadata += [item for kind in kinds if isinstance(kind, Ge | Le) for item in (kind,)]
     low = next((item.ge for item in metadata if isinstance(item, Ge)), None)
     high = next((item.le for item in metadata if isinstance(item, Le)), None)
+    own = next((item.text for item in metadata if isinstance(item, Accepts)), None)
+    if own:
+        return own
     literals = next((get_args(kind) for kind in kinds if get_origin(kind) is Literal), None)
     if literals:
         return "one of " + ", ".join(literals)
@@ -523,7 +597,7 @@ def _default_text(field: FieldInfo) -> str:
         return "./var"
     if isinstance(default, bool):
         return str(default).lower()
-    return "" if default is None else str(default)
+    return "" if default is None or default == () else str(default)
 
 
 def _explain(settings: type[HostSettings], error: ValidationError) -> tuple[SettingProblem, ...]:
@@ -539,4 +613,8 @@ def _explain_one(
     if row is None:  # a rule about several variables names them itself
         return SettingProblem(name, message.removeprefix("Value error, "))
     shown = "(hidden)" if row.secret else repr(value)
-    return SettingProblem(name, f"{name}={shown} is not accepted: expected {row.accepts}")
+    expected = f"expected {row.accepts}"
+    # Our own checks may say which part of a value is wrong.
+    _, _, part = message.partition("Value error, ")
+    reason = expected if part in ("", expected) or row.secret else f"{part}; {expected}"
+    return SettingProblem(name, f"{name}={shown} is not accepted: {reason}")

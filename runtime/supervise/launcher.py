@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -83,6 +84,7 @@ def supervisor_environment(site: Site, inherited: Mapping[str, str]) -> dict[str
         "AAI_DRAIN_LIMIT_S": str(site.drain_limit_s),
         "AAI_GATEWAY_STOP_WAIT_S": str(site.gateway_stop_wait_s),
     }
+    environment["AAI_METRICS_PORT"] = str(site.metrics_port or 0)
     if site.tls_port is not None:
         environment["AAI_TLS_PORT"] = str(site.tls_port)
     environment |= {server.port_variable: str(site.asr_ports[server.program]) for server in ASR_SERVERS}
@@ -100,6 +102,8 @@ def start_supervisord(site: Site, client: SupervisorClient, pace: Pace) -> int:
     if not program.is_file():
         raise EnvironmentFault(f"{program} is missing; install it: pip install supervisor")
     conf = write_conf(site.home)
+    # What an earlier stack counted is not this one's.
+    shutil.rmtree(site.metrics_dir, ignore_errors=True)
     try:
         outcome = subprocess.run(
             [str(program), "-c", str(conf)],

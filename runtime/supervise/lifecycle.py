@@ -324,6 +324,7 @@ def changed_settings(running: Site, configured: Site) -> list[str]:
         "AAI_ROUTER_PORT": (running.router_port, configured.router_port),
         "AAI_PROXY_PORT": (running.proxy_port, configured.proxy_port),
         "AAI_TLS_PORT": (running.tls_port or "none", configured.tls_port or "none"),
+        "AAI_METRICS_PORT": (running.metrics_port or 0, configured.metrics_port or 0),
         "AAI_AUTH_MODE": (running.auth_mode, configured.auth_mode),
         "AAI_GATEWAY_WORKERS": (running.gateway_workers, configured.gateway_workers),
     }

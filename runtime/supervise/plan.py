@@ -29,6 +29,7 @@ class Site(HomeLayout):
         asr_ports: gRPC port of each ASR program.
         drain_limit_s: seconds open sessions may run on after a stop or a switch.
         tls_port: port of the gateway's TLS listener; None when it has none.
+        metrics_port: where the gateway workers answer Prometheus; None when they do not.
         auth_mode: what clients have to show, as AAI_AUTH_MODE.
     """
 
@@ -42,6 +43,7 @@ class Site(HomeLayout):
     gateway_workers: int
     drain_limit_s: int
     tls_port: int | None = None
+    metrics_port: int | None = None
     auth_mode: str = "compat"
 
     @property
@@ -108,6 +110,7 @@ class ProcessPlan:
         start_budget_s: it must be ready within this time.
         port_variable: the setting that moves its port.
         tls_port: its second port, AAI_TLS_PORT; None for none.
+        metrics_port: its port for Prometheus, AAI_METRICS_PORT; None for none.
     """
 
     name: str
@@ -123,14 +126,21 @@ class ProcessPlan:
     admin_socket: Path
     log_file: Path
     tls_port: int | None = None
+    metrics_port: int | None = None
 
     @property
     def listeners(self) -> tuple[Listener, ...]:
         """Every port it listens on."""
-        plain = Listener(self.program, self.name, self.host, self.port, self.port_variable)
-        if self.tls_port is None:
-            return (plain,)
-        return plain, Listener(self.program, self.name, self.host, self.tls_port, "AAI_TLS_PORT")
+        places = (
+            (self.host, self.port, self.port_variable),
+            (self.host, self.tls_port, "AAI_TLS_PORT"),
+            (LOOPBACK, self.metrics_port, "AAI_METRICS_PORT"),
+        )
+        return tuple(
+            Listener(self.program, self.name, host, port, variable)
+            for host, port, variable in places
+            if port is not None
+        )
 
 
 def site_from_settings(settings: HostSettings, bin_dir: Path) -> Site:
@@ -151,6 +161,7 @@ def site_from_settings(settings: HostSettings, bin_dir: Path) -> Site:
         gateway_workers=settings.gateway_workers,
         drain_limit_s=settings.drain_limit_s,
         tls_port=settings.tls_port if settings.tls_cert_file or settings.tls_key_file else None,
+        metrics_port=settings.metrics_port or None,
         auth_mode=settings.auth_mode,
     )
 
@@ -161,6 +172,7 @@ def plan_processes(site: Site) -> tuple[ProcessPlan, ...]:
     def one(
         program: str, stage: int, port: int, variable: str, *, budget_s: int = 30, host: str = LOOPBACK,
         stack: Stack | None = None, model: Model | None = None, number: int | None = None, tls_port: int | None = None,
+        metrics_port: int | None = None,
     ) -> ProcessPlan:  # fmt: skip
         name = program if number is None else f"{program}-{number:02d}"
         return ProcessPlan(
@@ -177,6 +189,7 @@ def plan_processes(site: Site) -> tuple[ProcessPlan, ...]:
             admin_socket=site.run_dir / f"{program}-{number or 0:02d}.sock",
             log_file=site.log_dir / f"{name}.log",
             tls_port=tls_port,
+            metrics_port=metrics_port,
         )
 
     servers = [
@@ -187,9 +200,12 @@ def plan_processes(site: Site) -> tuple[ProcessPlan, ...]:
         for server in ASR_SERVERS
     ]  # fmt: skip
     workers = [
-        one(GATEWAY, 3, site.wss_port, "AAI_WSS_PORT", host=site.bind_host, number=number, tls_port=site.tls_port)
+        one(
+            GATEWAY, 3, site.wss_port, "AAI_WSS_PORT",
+            host=site.bind_host, number=number, tls_port=site.tls_port, metrics_port=site.metrics_port,
+        )
         for number in range(site.gateway_workers)
-    ]
+    ]  # fmt: skip
     return (
         one(LICENSE_PROXY, 0, site.proxy_port, "AAI_PROXY_PORT"),
         *servers,

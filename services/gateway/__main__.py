@@ -6,15 +6,13 @@ import argparse
 import os
 from typing import NoReturn
 
-# A hundred keyterms, a prompt and a context, percent-encoded, do not fit the library's 8 KiB request line.
-# Read when websockets is imported, below.
-os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(64 * 1024))
-
 from runtime.catalog import GATEWAY
 from runtime.clock import SystemClock
 from runtime.process import Shutdown, run_program
 from runtime.settings import GatewaySettings
-from services.gateway.server import Gateway
+
+# A hundred keyterms, a prompt and a context, percent-encoded, do not fit the library's 8 KiB request line.
+MAX_REQUEST_LINE_BYTES = 64 * 1024
 
 
 def main() -> NoReturn:
@@ -26,6 +24,12 @@ def main() -> NoReturn:
     number: int = parser.parse_args().worker
 
     async def serve(settings: GatewaySettings, shutdown: Shutdown) -> int:
+        # Two libraries read their settings from the environment, once, when they are imported.
+        os.environ.setdefault("WEBSOCKETS_MAX_LINE_LENGTH", str(MAX_REQUEST_LINE_BYTES))
+        settings.metrics_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(settings.metrics_dir)
+        from services.gateway.server import Gateway
+
         return await Gateway(settings, number, SystemClock()).run(shutdown)
 
     run_program(GATEWAY, GatewaySettings, serve, lambda settings: (settings.log_level, settings.structured_logging))

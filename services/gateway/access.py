@@ -1,4 +1,4 @@
-"""The door of the gateway: credentials against the keys file, tokens, and slots of keys with a limit."""
+"""Who may come in: credentials against the keys file, and tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from runtime.settings import GatewaySettings
 from runtime.tokens import sign
 from services.gateway.auth import AuthMode, Credentials, Principal, Rules, authenticate, fetching_key
 from services.gateway.parameters import token_of
-from services.gateway.session_slots import SessionSlots, Slot
 from services.gateway.token_request import TokenRequestRefused, parse_token_request
 
 UNAUTHORIZED_PREFIX = "Unauthorized Connection: "
@@ -71,7 +70,6 @@ class Access:
         self._clock = clock
         self._keys = KeysFile(settings.api_keys_file)
         self._secret = ensure_secret(settings.token_key_file, "token key").encode()
-        self._slots = SessionSlots(settings.run_dir / "sessions")
         if self.mode is not AuthMode.COMPAT and not self._keys.current():
             get_logger(GATEWAY).warning(
                 "no client key yet: every client is refused until aai-console keys add",
@@ -90,20 +88,6 @@ class Access:
         """
         return authenticate(Credentials.of(authorization, token_of(query)), self._rules(), self._clock.wall_s())
 
-    def take_slot(self, principal: Principal) -> Slot | None:
-        """Count a session of a key; None for a session without a key.
-
-        Raises:
-            CapacityError: the key has as many open as it may.
-            EnvironmentFault: they cannot be counted.
-        """
-        return self._slots.take(principal.label, principal.max_sessions) if principal.label else None
-
-    def release_slot(self, slot: Slot | None) -> None:
-        """Give a slot back."""
-        if slot is not None:
-            self._slots.release(slot)
-
     def answer_token_request(self, authorization: str, query: str) -> tuple[http.HTTPStatus, dict[str, Any]]:
         """Return status and body for ``GET /v3/token``; a token in the query fetches nothing."""
         try:
@@ -115,10 +99,6 @@ class Access:
             return http.HTTPStatus.UNPROCESSABLE_ENTITY, {"detail": refused.detail}
         token = sign(request.grant(key, self._clock.wall_s()), self._secret)
         return http.HTTPStatus.OK, {"token": token, "expires_in_seconds": request.expires_in_s}
-
-    def close(self) -> None:
-        """Give every slot back."""
-        self._slots.close()
 
     def _rules(self) -> Rules:
         return Rules(self.mode, self._keys.current(), self._secret)

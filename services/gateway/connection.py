@@ -13,8 +13,9 @@ from websockets.exceptions import ConnectionClosed
 from protos import asr_v1_pb2 as asr
 from runtime.clock import Clock
 from runtime.errors import AppError, UpstreamError
+from services.gateway.latency import Measurement
 from services.gateway.recognition import DropUpstream, OpenUpstream, SendUpstream
-from services.gateway.session import CloseClient, SendFrame, Session
+from services.gateway.session import CloseClient, Measured, SendFrame, Session
 from services.gateway.upstream import RecognizerStream
 from services.gateway.waiting_audio import WaitingAudio
 
@@ -79,19 +80,23 @@ class Connection:
         session: Session,
         open_stream: Callable[[], RecognizerStream],
         clock: Clock,
+        *,
         waiting_audio: WaitingAudio,
+        measured: Callable[[Measurement], None],
     ) -> None:
         """Bind a session to its client.
 
         Args:
             open_stream: starts a stream to the session's backend, each time the session wants one.
             waiting_audio: of the whole worker.
+            measured: takes what the session measured.
         """
         self._socket = socket
         self._session = session
         self._open_stream = open_stream
         self._clock = clock
         self._waiting_audio = waiting_audio
+        self._measured = measured
         self._waiting_bytes = 0
         self._link: Link | None = None
         self._frames: list[SendFrame | CloseClient] = []
@@ -226,6 +231,8 @@ class Connection:
                     continue
                 case SendFrame() | CloseClient():
                     self._frames.append(output)
+                case Measured(measurement):
+                    self._measured(measurement)
                 case OpenUpstream(config):
                     self._open(config)
                 case DropUpstream():

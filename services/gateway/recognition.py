@@ -99,6 +99,8 @@ class Recognition:
         self._next_turn_order = 0
         self._heard_ms = 0  # audio the latest hypothesis accounts for
         self._repeated_until_ms = -1  # a new stream tells what came before this a second time
+        self._uttered_ms = -1  # end of the latest utterance
+        self._utterances_repeated_until_ms = -1
         self._consumed_ms = 0
         self._lost_at_ms: int | None = None  # since when there is no live stream
         self._fruitless_streams = 0
@@ -180,6 +182,13 @@ class Recognition:
             if response.hypothesis.audio_ms <= self._repeated_until_ms:
                 return False
             self._heard_ms = max(self._heard_ms, response.hypothesis.audio_ms)
+        elif kind == "utterance_end":
+            # Not judged by the hypothesis of the same position: a stream may be lost between the two.
+            utterance = response.utterance_end
+            is_of_ended_turn = utterance.turn_order < self._next_turn_order
+            if is_of_ended_turn or utterance.audio_ms <= self._utterances_repeated_until_ms:
+                return False
+            self._uttered_ms = max(self._uttered_ms, utterance.audio_ms)
         elif kind == "turn_end":
             if response.turn_end.turn_order < self._next_turn_order:
                 return False
@@ -202,6 +211,7 @@ class Recognition:
             raise error  # a session that never began to be recognised does not wait for others to end
         self._fruitless_streams += self._phase is Phase.LIVE
         self._repeated_until_ms = self._heard_ms
+        self._utterances_repeated_until_ms = self._uttered_ms
         self._lost_at_ms = now_ms if self._lost_at_ms is None else self._lost_at_ms
         if now_ms >= self._lost_at_ms + AWAY_LIMIT_MS or self._fruitless_streams > MAX_FRUITLESS_STREAMS:
             raise error

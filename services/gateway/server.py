@@ -12,7 +12,6 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import aiohttp
 import grpc
 import msgspec
 import structlog
@@ -34,16 +33,22 @@ from runtime.process import Shutdown
 from runtime.settings import GatewaySettings
 from runtime.tls import RenewableTls, tls_files
 from services.gateway.access import Access
+from services.gateway.admission import Admission
 from services.gateway.auth import AuthMode
 from services.gateway.connection import Connection
 from services.gateway.guarded_socket import Doorway, GuardedConnection, bound_kernel_buffers
-from services.gateway.license_gate import LicenseGate, Verdict
+from services.gateway.host_watch import HostReport, look_around
+from services.gateway.license_gate import SERVING_STATES, LicenseGate, Verdict
+from services.gateway.license_watch import watch_license
+from services.gateway.metrics import Metrics
+from services.gateway.metrics_server import MetricsServer
 from services.gateway.models import choose_model
+from services.gateway.open_sessions import OpenSession, OpenSessions
 from services.gateway.parameters import DEFAULT_API_VERSION, parse_query
 from services.gateway.session import Session, SessionIdentity
-from services.gateway.session_slots import Slot
 from services.gateway.upstream import RecognizerChannel
-from services.gateway.waiting_audio import WaitingAudio
+from services.gateway.waiting_audio import MAX_WAITING_BYTES, WaitingAudio
+from services.gateway.webhook_sender import WebhookSender
 
 STREAM_PATHS = frozenset({"/", "/v3/ws", "/v3/ws/"})
 TOKEN_PATHS = frozenset({"/v3/token", "/v3/token/"})
@@ -55,12 +60,13 @@ MAX_QUEUED_MESSAGES = 16
 # For TLS, and once more for the request.
 UPGRADE_LIMIT_S = 5
 CLOSE_LIMIT_S = 5
-LICENSE_REQUEST_LIMIT_S = 2
 STARTUP_LICENSE_LIMIT_MS = 60_000
+HOST_WATCH_INTERVAL_S = 2.0
+BYTES_PER_S = 32_000
 # After the drain limit every session gets this long to say its last words.
 FAREWELL_LIMIT_S = 6.0
-EXIT_LICENSE_FAILED = 70
-EXIT_NO_LICENSE_PROXY = 69
+# What a session leaves behind, such as its webhook, is handed over within this time of its end.
+HANDLERS_LIMIT_S = 1.0
 
 
 class DrainRequest(msgspec.Struct, frozen=True):
@@ -70,29 +76,13 @@ class DrainRequest(msgspec.Struct, frozen=True):
     limit_s: float
 
 
-@dataclass(eq=False, slots=True)
-class OpenSession:
-    """One accepted session, for the admin views and for draining.
-
-    Attributes:
-        label: of its key; "" when keys are not checked.
-        slot: its place among the sessions of its key, given back at its end.
-    """
-
-    session: Session
-    connection: Connection
-    started_ms: int
-    user_agent: str
-    label: str
-    slot: Slot | None
-
-
 @dataclass(slots=True)
 class GatewayState:
     """What one worker knows; owned by the event loop."""
 
     deployment: Deployment
-    sessions: dict[str, OpenSession] = field(default_factory=dict)
+    sessions: OpenSessions = field(default_factory=OpenSessions)
+    host: HostReport = field(default_factory=HostReport)
     stopping: bool = False
 
 
@@ -121,12 +111,17 @@ class Gateway:
         self._doorway = Doorway(
             settings.max_sockets, settings.max_sockets_per_address, settings.max_handshakes_per_address, clock
         )
+        self._admission = Admission(settings.run_dir / "sessions", settings.max_sessions)
+        self._metrics = Metrics(settings.metrics_dir, self._admission)
+        self._metrics_server = MetricsServer(self._metrics, settings.metrics_port)
+        self._webhooks = WebhookSender()
         self._state = GatewayState(self._read_deployment())
         self._admin = AdminServer(
             settings.admin_socket(GATEWAY, number),
             self._health,
             {
                 ("GET", "/sessions"): self._admin_sessions,
+                ("GET", "/metrics"): self._metrics_server.answer,
                 ("POST", "/deployment/reload"): self._admin_reload,
                 ("POST", "/drain"): self._admin_drain,
             },
@@ -143,7 +138,10 @@ class Gateway:
         """
         await self._admin.start()
         self._channel.connect()
-        watch = asyncio.create_task(self._watch_license())
+        await self._look_around()
+        await self._metrics_server.start()
+        host_watch = asyncio.create_task(self._watch_host())
+        watch = asyncio.create_task(watch_license(self._settings, self._gate, self._clock, self._log))
         stop = asyncio.create_task(shutdown.requested.wait())
         servers = await self._listen_all()
         if self._access.mode is AuthMode.COMPAT and self._settings.bind_host not in ("127.0.0.1", "::1", "localhost"):
@@ -152,7 +150,9 @@ class Gateway:
                 host=self._settings.bind_host,
             )
         try:
-            await asyncio.wait({watch, stop}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({watch, stop, host_watch}, return_when=asyncio.FIRST_COMPLETED)
+            if host_watch.done():
+                host_watch.result()  # it never ends but by an error
             if watch.done():
                 code = watch.result()
                 await self._stop_failed(servers)
@@ -160,11 +160,13 @@ class Gateway:
             await self._stop_in_order(servers, shutdown)
             return 0
         finally:
-            for task in (watch, stop):
+            for task in (watch, stop, host_watch):
                 task.cancel()
+            await self._webhooks.stop()
+            await self._metrics_server.stop()
             await self._admin.stop()
             await self._channel.close()
-            self._access.close()
+            self._admission.close()
 
     async def _listen_all(self) -> list[Server]:
         settings = self._settings
@@ -232,7 +234,8 @@ class Gateway:
         except AppError as error:
             await self._refuse(client, error)
             return
-        self._state.sessions[session_id] = opened
+        self._state.sessions.add(opened)
+        self._metrics.session_begun(opened.backend)
         model = opened.session.model
         self._log.info(
             "session accepted",
@@ -241,8 +244,10 @@ class Gateway:
         try:
             await opened.connection.run()
         finally:
-            del self._state.sessions[session_id]
-            self._access.release_slot(opened.slot)
+            self._state.sessions.remove(opened)
+            self._admission.release(opened.admitted)
+            self._metrics.audio_received(opened.backend, opened.uncounted_audio_ms())
+            self._metrics.session_ended(opened.backend, client.close_code, opened.session.reconnects)
             failure_cause = opened.session.failure_cause
             (self._log.warning if failure_cause else self._log.info)(
                 "session ended",
@@ -253,6 +258,7 @@ class Gateway:
                 close_code=client.close_code,
                 **({"cause": failure_cause} if failure_cause else {}),
             )
+            self._webhooks.deliver(opened.session.webhook)
 
     def _open(self, client: ServerConnection, session_id: str) -> OpenSession:
         """Check one upgrade and open its recogniser stream.
@@ -264,7 +270,7 @@ class Gateway:
         assert request is not None  # the handshake is over
         query = request.path.partition("?")[2]
         principal = self._access.authenticate(_header(request, "Authorization"), query)
-        parameters = parse_query(query)
+        parameters = parse_query(query, self._settings.webhook_allowed_hosts)
         if self._gate.verdict(self._clock.monotonic_ms()) is not Verdict.SERVING:
             raise LicenseError(f"license state {self._gate.proxy_state}")
         model = choose_model(
@@ -272,6 +278,7 @@ class Gateway:
             parameters.language,
             self._state.deployment,
             strict=self._settings.strict_models,
+            aliases=dict(self._settings.model_aliases),
         )
         now_ms = self._clock.monotonic_ms()
         identity = SessionIdentity(
@@ -282,12 +289,17 @@ class Gateway:
         )
         session = Session(identity, parameters, model, now_ms)
         connection = Connection(
-            client, session, lambda: self._channel.open(model.backend, session_id), self._clock, self._waiting_audio
+            client,
+            session,
+            lambda: self._channel.open(model.backend, session_id),
+            self._clock,
+            waiting_audio=self._waiting_audio,
+            measured=lambda measurement: self._metrics.measured(model.backend, measurement),
         )
-        # Last, so that nothing can fail between taking the slot and giving it back.
-        slot = self._access.take_slot(principal)
         user_agent = _header(request, "User-Agent")[:LABEL_MAX_CHARACTERS]
-        return OpenSession(session, connection, now_ms, user_agent, principal.label, slot)
+        # Last, so that nothing can fail between taking the places and giving them back.
+        admitted = self._admission.admit(principal, model.backend)
+        return OpenSession(session, connection, now_ms, user_agent, principal.label, admitted)
 
     async def _refuse(self, client: ServerConnection, error: AppError) -> None:
         if isinstance(error, ClientError | CapacityError | UpstreamError):
@@ -296,6 +308,7 @@ class Gateway:
             code, text = int(UpstreamError.close_code), str(Text.SERVER_FAILURE)
             self._log.warning("session not possible", cause=str(error))
         self._log.info("session refused", close_code=code, reason=type(error).__name__)
+        self._metrics.session_refused(code)
         with suppress(ConnectionClosed):
             await client.send(Error(error_code=code, error=text).encode())
         await client.close(code, close_reason(text))
@@ -308,22 +321,51 @@ class Gateway:
         self._log.error("renewed certificate not usable: the former one stays in use", cause=cause)
 
     def _health(self) -> Health:
+        state, host = self._state, self._state.host
         return Health(
             program=GATEWAY,
             pid=os.getpid(),
             ready=self._takes_sessions(),
             port=self._settings.wss_port,
-            detail="" if self._takes_sessions() else f"license state {self._gate.proxy_state}",
+            detail="; ".join(self._problems()),
             facts={
-                "sessions": len(self._state.sessions),
+                "sessions": len(state.sessions),
+                "sockets": self._doorway.sockets,
+                "waiting_audio_s": round(self._waiting_audio.total_bytes / BYTES_PER_S, 1),
                 "license_state": self._gate.proxy_state,
-                "models": list(self._state.deployment.serving),
-                "draining": list(self._state.deployment.draining),
+                "license_sessions": host.license_sessions,
+                "models": list(state.deployment.serving),
+                "draining": list(state.deployment.draining),
+                "backends": {
+                    model: {
+                        "sessions": self._admission.used(model),
+                        "max_sessions": report.max_sessions,
+                        "problem": report.problem,
+                    }
+                    for model, report in host.backends.items()
+                },
+                "capacity_used_ratio": round(self._admission.used_ratio(), 3),
                 "strict_models": self._settings.strict_models,
                 "auth_mode": self._access.mode.value,
                 "tls_port": self._settings.tls_port if self._tls else None,
+                "metrics_port": self._settings.metrics_port or None,
             },
         )
+
+    def _problems(self) -> list[str]:
+        """Return what is wrong, one clause each; none when everything can be done."""
+        deployment = self._state.deployment
+        problems = ["stopping: no new session"] if self._state.stopping else []
+        if self._gate.verdict(self._clock.monotonic_ms()) is not Verdict.SERVING:
+            problems.append(f"license state {self._gate.proxy_state}")
+        elif self._gate.proxy_state not in SERVING_STATES:
+            problems.append(f"license proxy {self._gate.proxy_state}: serving on for a while")
+        if not deployment.serving:
+            problems.append("no model serves: run aai-console up")
+        problems += self._state.host.problems(deployment.serving)
+        if self._waiting_audio.total_bytes > MAX_WAITING_BYTES:
+            problems.append("recognisers lag behind: clients with a backlog are not read")
+        return problems
 
     def _read_deployment(self) -> Deployment:
         if self._settings.supported_deployments is not None:
@@ -332,25 +374,11 @@ class Gateway:
 
     async def _admin_sessions(self, _request: web.Request) -> web.StreamResponse:
         now_ms = self._clock.monotonic_ms()
-        return json_response(
-            [
-                {
-                    "session_id": session_id,
-                    "model": opened.session.model.backend,
-                    "speech_model": opened.session.model.name,
-                    "state": opened.session.state.value,
-                    "age_s": round((now_ms - opened.started_ms) / 1000, 1),
-                    "audio_s": round(opened.session.received_audio_ms / 1000, 1),
-                    "turns": opened.session.finished_turns,
-                    "user_agent": opened.user_agent,
-                    "label": opened.label,
-                }
-                for session_id, opened in self._state.sessions.items()
-            ]
-        )
+        return json_response([opened.view(now_ms) for opened in self._state.sessions])
 
     async def _admin_reload(self, _request: web.Request) -> web.StreamResponse:
         self._state.deployment = self._read_deployment()
+        await self._look_around()
         self._log.info(
             "deployment read",
             serving=list(self._state.deployment.serving),
@@ -363,37 +391,29 @@ class Gateway:
             wanted = msgspec.json.decode(await request.read(), type=DrainRequest)
         except msgspec.DecodeError as error:
             return json_response({"error": str(error)}, 400)
-        chosen = [opened for opened in self._state.sessions.values() if opened.session.model.backend in wanted.models]
+        chosen = [opened for opened in self._state.sessions if opened.backend in wanted.models]
         self._log.info("draining sessions", models=list(wanted.models), limit_s=wanted.limit_s, sessions=len(chosen))
         await asyncio.gather(*(opened.connection.drain(wanted.limit_s) for opened in chosen))
         return json_response({"sessions": len(chosen)})
 
-    async def _watch_license(self) -> int:
-        """Poll the proxy until the license fails; return the exit code."""
-        timeout = aiohttp.ClientTimeout(total=LICENSE_REQUEST_LIMIT_S)
-        url = f"{self._settings.license_url}/v1/status"
-        async with aiohttp.ClientSession(timeout=timeout) as client:
-            while True:
-                before = self._gate.proxy_state
-                try:
-                    async with client.get(url) as response:
-                        response.raise_for_status()
-                        state = (await response.json()).get("state")
-                        self._gate.receive_state(str(state), self._clock.monotonic_ms())
-                except (aiohttp.ClientError, TimeoutError, ValueError, AttributeError):
-                    self._gate.receive_silence()
-                verdict = self._gate.verdict(self._clock.monotonic_ms())
-                if self._gate.proxy_state != before:
-                    level = self._log.info if verdict is Verdict.SERVING else self._log.warning
-                    level("license proxy state", state=self._gate.proxy_state, verdict=verdict.value)
-                if verdict is Verdict.FAILED:
-                    return EXIT_LICENSE_FAILED if self._gate.ever_served else self._startup_exit_code()
-                # A first answer is wanted at once: at start the proxy may be a moment behind.
-                pause_s = 0.1 if verdict is Verdict.WAITING else self._settings.license_poll_interval_s
-                await asyncio.sleep(pause_s)
+    async def _look_around(self) -> None:
+        """Learn what the programs of this host can do now."""
+        models = (*self._state.deployment.serving, *self._state.deployment.draining)
+        report = await look_around(self._settings, models)
+        before, self._state.host = self._state.host, report.merged_into(self._state.host)
+        self._admission.limits = self._state.host.limits
+        for problem in self._state.host.problems(models):
+            if problem not in before.problems(models):
+                self._log.warning("backend not ready", cause=problem)
 
-    def _startup_exit_code(self) -> int:
-        return EXIT_LICENSE_FAILED if self._gate.proxy_state == "Failed" else EXIT_NO_LICENSE_PROXY
+    async def _watch_host(self) -> None:
+        """Keep limits and metrics up to date; ends only by an error."""
+        while True:
+            await asyncio.sleep(HOST_WATCH_INTERVAL_S)
+            await self._look_around()
+            for opened in self._state.sessions:
+                self._metrics.audio_received(opened.backend, opened.uncounted_audio_ms())
+            self._metrics.depths(self._waiting_audio.total_bytes / BYTES_PER_S, self._doorway.sockets)
 
     async def _stop_failed(self, servers: list[Server]) -> None:
         self._state.stopping = True
@@ -401,8 +421,8 @@ class Gateway:
         for server in servers:
             server.close(close_connections=False)
         failure = LicenseError("license failed")
-        await asyncio.gather(*(opened.connection.fail(failure) for opened in self._state.sessions.values()))
-        await self._sessions_ended(FAREWELL_LIMIT_S)
+        await asyncio.gather(*(opened.connection.fail(failure) for opened in self._state.sessions))
+        await self._sessions_ended(servers, FAREWELL_LIMIT_S)
 
     async def _stop_in_order(self, servers: list[Server], shutdown: Shutdown) -> None:
         # The listener goes first: a worker that only answered 503 would still be handed connections.
@@ -411,13 +431,15 @@ class Gateway:
             server.close(close_connections=False)
         limit_s = 0.0 if shutdown.is_orphan else float(self._settings.drain_limit_s)
         self._log.info("draining", sessions=len(self._state.sessions), limit_s=limit_s)
-        await asyncio.gather(*(opened.connection.drain(limit_s) for opened in list(self._state.sessions.values())))
-        await self._sessions_ended(limit_s + FAREWELL_LIMIT_S)
+        await asyncio.gather(*(opened.connection.drain(limit_s) for opened in self._state.sessions))
+        await self._sessions_ended(servers, limit_s + FAREWELL_LIMIT_S)
 
-    async def _sessions_ended(self, limit_s: float) -> None:
-        tasks = [opened.connection.closed() for opened in self._state.sessions.values()]
+    async def _sessions_ended(self, servers: list[Server], limit_s: float) -> None:
+        closing = [opened.connection.closed() for opened in self._state.sessions]
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.gather(*tasks), limit_s)
+            await asyncio.wait_for(asyncio.gather(*closing), limit_s)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.gather(*(server.wait_closed() for server in servers)), HANDLERS_LIMIT_S)
 
 
 def _channel_credentials(settings: GatewaySettings) -> grpc.ChannelCredentials | None:

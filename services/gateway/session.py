@@ -44,11 +44,13 @@ from runtime.errors import (
     SessionExpired,
     UpstreamError,
 )
+from services.gateway.latency import LatencyWatch, Measurement
 from services.gateway.models import ChosenModel, TurnDefaults, TurnStyle, resolve_turns, turn_defaults
 from services.gateway.notices import Notices
 from services.gateway.parameters import SessionParameters, invalid, parse_configuration_change
 from services.gateway.recognition import Command, Phase, Recognition
 from services.gateway.turns import MessageRules, TurnAssembler
+from services.gateway.webhooks import WebhookReport
 
 PCM_ENCODINGS = frozenset({Encoding.PCM_S16LE, Encoding.PCM_MULAW})
 # A hostile 256 KB message of these takes up to 0.6 s to decode; other sessions get their turn in between.
@@ -101,7 +103,14 @@ class CloseClient:
     reason: str
 
 
-Output = SendFrame | CloseClient | Command
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Something to count; it follows the message it is about."""
+
+    measurement: Measurement
+
+
+Output = SendFrame | CloseClient | Command | Measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,7 @@ class Session:
         self.identity = identity
         self.parameters = parameters
         self.model = model
+        self.webhook = WebhookReport(identity.session_id, parameters.webhook) if parameters.webhook else None
         self.state = State.OPEN
         self._asked = parameters.turns
         self._mode = parameters.mode
@@ -159,6 +169,7 @@ class Session:
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
         self._received_ms = 0.0
+        self.latencies = LatencyWatch()
         self._short_frames = 0
         self._drain_progress_ms: int | None = None
         self._drain_at_ms: int | None = None
@@ -176,9 +187,19 @@ class Session:
         return round(self._received_ms)
 
     @property
+    def lag_ms(self) -> int:
+        """Audio received and not yet worked through by the recogniser."""
+        return max(0, self.received_audio_ms - self._recognition.consumed_ms)
+
+    @property
     def waiting_bytes(self) -> int:
         """Decoded audio the recogniser has not worked through; nothing waits once the session has ended."""
         return 0 if self.ended else self._recognition.waiting_bytes
+
+    @property
+    def recognizer_phase(self) -> str:
+        """Where the recogniser's stream stands, in a word."""
+        return self._recognition.phase.value
 
     @property
     def finished_turns(self) -> int:
@@ -232,6 +253,7 @@ class Session:
         if self.state is not State.OPEN or not data:
             return
         self._last_message_ms = now_ms
+        start_ms = self._received_ms
         try:
             if self._pcm is not None:
                 self._check_frame(duration_ms(len(data), self._pcm, self.parameters.sample_rate_hz))
@@ -242,6 +264,7 @@ class Session:
         except ClientError as error:
             self.fail(error)
             return
+        self.latencies.receive_audio(start_ms, self._received_ms, now_ms)
         if pcm:
             self._recognition.send_audio(pcm, now_ms)
 
@@ -279,8 +302,19 @@ class Session:
             if kind == "speech_activity" and self.state is State.OPEN:
                 for silence in self._notices.receive_activity(response.speech_activity):
                     self._send(silence)
-            for message in self._assembler.receive(response):
+            messages = self._assembler.receive(response)
+            for message in messages:
                 self._send(message)
+            self._measure(response, now_ms, is_told=bool(messages))
+
+    def _measure(self, response: asr.RecognizeResponse, now_ms: int, *, is_told: bool) -> None:
+        kind = response.WhichOneof("response")
+        if kind == "speech_started":
+            self.latencies.receive_onset(response.speech_started.start_ms)
+        elif kind == "hypothesis" and is_told:
+            self._output.append(Measured(self.latencies.send_partial(response.hypothesis, now_ms)))
+        elif kind == "turn_end" and is_told:
+            self._output.append(Measured(self.latencies.send_final(response.turn_end.words, now_ms)))
 
     def receive_upstream_failure(self, error: AppError, now_ms: int) -> None:
         """Take the loss of the recogniser's stream; the session waits for another one if that can help."""
@@ -480,10 +514,14 @@ class Session:
             language_detection=parameters.language_detection,
             domain=parameters.domain or "",
             mode=self._mode or "",
+            previous_context_turns=parameters.previous_context_turns if pro else 0,
         )
 
     def _send(self, message: ServerMessage) -> None:
-        self._output.append(SendFrame(message.encode()))
+        text = message.encode()
+        if self.webhook is not None:
+            self.webhook.receive(message, text)
+        self._output.append(SendFrame(text))
 
     def _drop_upstream(self) -> None:
         """Free the recogniser before the close handshake, which a dead client may hold up."""

@@ -176,6 +176,49 @@ def test_settings_model_list_is_split(tmp_path: Path) -> None:
     assert found.supported_deployments == (Model.ENGLISH, Model.PRO)
 
 
+def test_settings_aliases_and_hosts_are_parsed(tmp_path: Path) -> None:
+    """Pairs and one spelling of each host; none by default."""
+    found = loaded(
+        GatewaySettings,
+        tmp_path,
+        AAI_MODEL_ALIASES="universal-3-6-pro=u3-rt-pro, acme=universal-streaming-english,",
+        AAI_WEBHOOK_ALLOWED_HOSTS="Hooks.Example.com., [::0:1]:9000",
+    )
+    assert found.model_aliases == (("universal-3-6-pro", "u3-rt-pro"), ("acme", "universal-streaming-english"))
+    assert found.webhook_allowed_hosts == ("hooks.example.com", "[::1]:9000")
+    bare = loaded(GatewaySettings, tmp_path)
+    assert (bare.model_aliases, bare.webhook_allowed_hosts) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        (
+            "AAI_MODEL_ALIASES",
+            "a=whisper-rt",
+            (
+                "'a' means 'whisper-rt', which is none of universal-streaming-english, "
+                "universal-streaming-multilingual, u3-rt-pro, universal-3-5-pro, universal-3-6-pro, u3-rt-pro-beta-1, "
+                "universal-3-6, u3-pro; expected comma separated list of alias=name"
+            ),
+        ),
+        (
+            "AAI_WEBHOOK_ALLOWED_HOSTS",
+            "https://example.com",
+            (
+                "'https://example.com' is no host name: write it without scheme, path and wildcard, an IPv6 address in "
+                "brackets; expected comma separated list of host names, each with :port or without"
+            ),
+        ),
+    ],
+)
+def test_settings_bad_part_of_a_list_is_named_with_the_accepted_form(
+    name: str, value: str, text: str, tmp_path: Path
+) -> None:
+    """The operator need not guess which entry it is."""
+    assert refusal(GatewaySettings, tmp_path, **{name: value}) == f"{name}='{value}' is not accepted: {text}"
+
+
 def test_settings_secret_is_never_shown(tmp_path: Path) -> None:
     """The usage key appears in no repr."""
     found = loaded(LicenseProxySettings, tmp_path, USAGE_TRACKING_API_KEY="hush-hush")

@@ -24,6 +24,16 @@ def test_value_of_the_file_is_placed_on_its_line(tmp_path: Path) -> None:
     assert places(tmp_path, text) == [("AAI_LOG_LEVEL", "aai.env line 4"), ("MAX_OPEN_STREAMS", "aai.env line 6")]
 
 
+def test_bad_alias_and_host_are_found(tmp_path: Path) -> None:
+    """Before a start, with the line and the entry at fault."""
+    (tmp_path / "aai.env").write_text("AAI_MODEL_ALIASES=a=b,b=u3-pro\nAAI_WEBHOOK_ALLOWED_HOSTS=*.example.com\n")
+    alias, host = (str(problem) for problem in find_setting_problems(tmp_path, {}))
+    assert "'a' means 'b', which is an alias itself" in alias
+    assert alias.endswith("(aai.env line 1)")
+    assert "'*.example.com' is no host name" in host
+    assert host.endswith("(aai.env line 2)")
+
+
 def test_environment_wins_over_the_file_also_as_the_place(tmp_path: Path) -> None:
     """A bad line nobody reads is no problem, a bad variable is."""
     assert places(tmp_path, "AAI_WSS_PORT=0\n", AAI_WSS_PORT="8080") == []

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from runtime.api_keys import add_api_key, revoke_api_key
-from runtime.errors import CapacityError, ConfigError, Unauthorized
+from runtime.errors import ConfigError, Unauthorized
 from runtime.operator_access import operator_credential
 from runtime.settings import GatewaySettings
 from services.gateway.access import Access
@@ -114,19 +114,6 @@ def test_token_request_with_bad_parameters_is_answered_422(tmp_path: Path) -> No
     access = Access(gateway(tmp_path, AAI_AUTH_MODE="compat"), FakeClock())
     status, answer = access.answer_token_request("self-hosted", "expires_in_seconds=x")
     assert (status, [one["loc"] for one in answer["detail"]]) == (422, [["query", "expires_in_seconds"]])
-
-
-def test_slots_belong_to_keys_with_a_label(tmp_path: Path) -> None:
-    """Over the limit is refused until a session ends; sessions without a key are not counted."""
-    access = Access(gateway(tmp_path), FakeClock())
-    slot = access.take_slot(Principal("acme", 1))
-    with pytest.raises(CapacityError):
-        access.take_slot(Principal("acme", 1))
-    access.release_slot(slot)
-    access.take_slot(Principal("acme", 1))
-    assert access.take_slot(Principal()) is None
-    access.release_slot(None)
-    access.close()
 
 
 def test_operator_of_this_host_gets_through(tmp_path: Path) -> None:

@@ -60,6 +60,11 @@ def turn_end(turn_order: int, audio_ms: int) -> asr.RecognizeResponse:
     return asr.RecognizeResponse(turn_end=asr.TurnEnd(turn_order=turn_order, audio_ms=audio_ms))
 
 
+def utterance_end(turn_order: int, audio_ms: int) -> asr.RecognizeResponse:
+    """Return a pause inside a turn."""
+    return asr.RecognizeResponse(utterance_end=asr.UtteranceEnd(turn_order=turn_order, audio_ms=audio_ms))
+
+
 def update(silence_ms: int) -> asr.RecognizeRequest:
     """Return a change of one threshold."""
     detection = asr.TurnDetection(max_turn_silence_ms=silence_ms)
@@ -153,6 +158,29 @@ def test_repeated_events_are_not_told_again() -> None:
     assert not recognition.receive(turn_end(0, 2_000))
     assert recognition.receive(heard("one two", audio_ms=3_100))
     assert recognition.receive(turn_end(1, 4_000))
+
+
+def test_utterance_delivered_before_a_loss_is_not_told_again() -> None:
+    """The next backend repeats the turn with its utterances; those that went out are dropped, others are not."""
+    recognition = live()
+    assert recognition.receive(heard("one", audio_ms=1_000))
+    assert recognition.receive(utterance_end(0, 1_000))
+    assert recognition.receive(heard("one two", audio_ms=3_000))
+    reopened(recognition)
+    recognition.receive(ready())
+    assert not recognition.receive(utterance_end(0, 1_000))
+    assert recognition.receive(utterance_end(0, 3_000))  # its hypothesis went out, the stream was lost before it
+    assert recognition.receive(utterance_end(0, 5_000))
+
+
+def test_utterance_of_an_ended_turn_is_not_told_again() -> None:
+    """Its turn's final carried it."""
+    recognition = live()
+    recognition.receive(turn_end(0, 2_000))
+    reopened(recognition)
+    recognition.receive(ready())
+    assert not recognition.receive(utterance_end(0, 2_000))
+    assert recognition.receive(utterance_end(1, 2_500))
 
 
 def test_pause_between_tries_grows_to_a_second() -> None:
