@@ -6,7 +6,6 @@ received at p + offset. For a client in real time the offset hardly changes, so 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,7 +57,7 @@ class LatencyWatch:
         """Start before any audio."""
         self.first_partial_ms: int | None = None
         self.turn_ms: int | None = None
-        self._offsets: deque[tuple[float, float]] = deque(maxlen=MAX_OFFSETS)
+        self._offsets: list[tuple[float, float]] = []
         self._onset_ms: int | None = None
         self._open_turn = -1
 
@@ -66,6 +65,7 @@ class LatencyWatch:
         """Take a frame that holds the audio between two positions."""
         offset = now_ms - end_ms
         if not self._offsets or abs(offset - self._offsets[-1][1]) > OFFSET_TOLERANCE_MS:
+            del self._offsets[: max(0, len(self._offsets) + 1 - MAX_OFFSETS)]
             self._offsets.append((start_ms, offset))
 
     def receive_onset(self, start_ms: int) -> None:

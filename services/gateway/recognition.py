@@ -13,7 +13,7 @@ open turn as the lost one would have.
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -84,15 +84,16 @@ class _Kept:
 class Recognition:
     """Sends requests, keeps what may be needed again, and reopens lost streams."""
 
-    def __init__(self, config: asr.SessionConfig) -> None:
+    def __init__(self, make_config: Callable[[], asr.SessionConfig]) -> None:
         """Wait for the first audio.
 
         Args:
-            config: of the first stream; it belongs to this object.
+            make_config: makes the settings of the first stream once they are needed; silent sessions stay small.
         """
-        self._config = config
+        self._make_config = make_config
+        self._own_config: asr.SessionConfig | None = None
         self._phase = Phase.IDLE
-        self._kept: deque[_Kept] = deque()
+        self._kept: list[_Kept] = []
         self._position_samples = 0
         self._kept_from_ms = 0
         self._turns_ended_ms = 0
@@ -129,6 +130,13 @@ class Recognition:
     def reconnects(self) -> int:
         """Streams that were opened in place of a lost one."""
         return max(0, self._streams - 1)
+
+    @property
+    def _config(self) -> asr.SessionConfig:
+        """Settings of the next stream."""
+        if self._own_config is None:
+            self._own_config = self._make_config()
+        return self._own_config
 
     def take_commands(self) -> list[Command]:
         """Return what is to be done, once."""
@@ -263,10 +271,14 @@ class Recognition:
         if position_ms <= self._kept_from_ms:
             return
         position = position_ms * SAMPLES_PER_MS
-        while self._kept and self._kept[0].end_samples <= position and self._kept[0].at_samples < position:
-            kept = self._kept.popleft()
+        done = 0
+        for kept in self._kept:
+            if kept.end_samples > position or kept.at_samples >= position:
+                break
+            done += 1
             if kept.request.HasField("update"):
                 apply_update(self._config, kept.request.update)
+        del self._kept[:done]
         if self._kept and self._kept[0].at_samples < position:
             first = self._kept[0]
             rest = first.request.audio[(position - first.at_samples) * BYTES_PER_SAMPLE :]

@@ -177,7 +177,7 @@ class Session:
         self._output: list[Output] = []
         # For operators; errors of the client may quote what it sent, so they never stand here.
         self.failure_cause = ""
-        self._recognition = Recognition(self._session_config())
+        self._recognition = Recognition(self._session_config)
         self._notices.begin(now_ms)
         self._send(self._begin())
 

@@ -37,7 +37,7 @@ def said(recognition: Recognition, pcm16: bytes, now_ms: int = 0) -> None:
 
 def opening() -> Recognition:
     """Return a stream that waits for the backend, without audio yet."""
-    recognition = Recognition(config())
+    recognition = Recognition(config)
     said(recognition, b"")
     return recognition
 
@@ -268,7 +268,7 @@ def test_every_error_of_the_tree_is_either_retried_or_raised() -> None:
 
 def test_silent_session_has_no_stream() -> None:
     """The first audio opens it; what was changed before is part of its settings."""
-    recognition = Recognition(config())
+    recognition = Recognition(config)
     recognition.send_control(update(700))
     recognition.send_control(asr.RecognizeRequest(force_endpoint=asr.ForceEndpoint()))
     recognition.drop()
