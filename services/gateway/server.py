@@ -55,6 +55,7 @@ TOKEN_PATHS = frozenset({"/v3/token", "/v3/token/"})
 HEALTH_PATHS = frozenset({"/v3/health", "/v3/ws/health"})
 # Free text of a client in logs and admin views is cut to this.
 LABEL_MAX_CHARACTERS = 200
+SPENT_REQUEST = Request("", Headers())
 MAX_MESSAGE_BYTES = 256 * 1024
 MAX_QUEUED_MESSAGES = 16
 # For TLS, and once more for the request.
@@ -234,8 +235,9 @@ class Gateway:
         except AppError as error:
             await self._refuse(client, error)
             return
-        # Nobody looks at the handshake again; it is 2 KiB of every silent session.
-        client.request = client.response = None
+        # Nobody looks at the handshake again; it is 2 KiB of every silent session. Without a request the library
+        # would take the next frame for one.
+        client.request, client.response = SPENT_REQUEST, None
         self._state.sessions.add(opened)
         self._metrics.session_begun(opened.backend)
         model = opened.session.model
