@@ -295,6 +295,12 @@ class GatewaySettings(HostSettings):
         description="Sessions one gateway worker has open at once; license, backends and keys have limits of their "
         "own.",
     )
+    max_waiting_audio_mib: Annotated[int, Ge(1), Le(1_048_576)] = Field(
+        1024,
+        alias="AAI_MAX_WAITING_AUDIO_MIB",
+        description="MiB of audio that may wait for recognisers in one gateway worker; above, clients with a backlog "
+        "are not read.",
+    )
     max_sockets: Annotated[int, Ge(1), Le(1_000_000)] = Field(
         20_000,
         alias="AAI_MAX_SOCKETS",

@@ -19,10 +19,10 @@ from services.gateway.session import CloseClient, Measured, SendFrame, Session
 from services.gateway.upstream import RecognizerStream
 from services.gateway.waiting_audio import WaitingAudio
 
-# A client that reads nothing for this long is not coming back.
-SEND_LIMIT_S = 10.0
 # 300 s of audio in the shortest frames are 6,000 requests; a flood of control messages stops being read here.
 MAX_WAITING_REQUESTS = 16_384
+# A client that is not read cannot be seen to leave, nor its pongs; recognisers that lag for longer have failed it.
+ROOM_LIMIT_S = 30.0
 
 
 class Link:
@@ -169,10 +169,18 @@ class Connection:
                             await asyncio.sleep(0)  # others' turn
                 if self._link is not None and self._link.is_full:
                     await self._link.room()
-                while self._waiting_audio.must_wait(self._waiting_bytes):
-                    await self._waiting_audio.room()
+                if self._waiting_audio.must_wait(self._waiting_bytes):
+                    await self._until_room()
         session.receive_disconnect()
         await self._flush()
+
+    async def _until_room(self) -> None:
+        try:
+            async with asyncio.timeout(ROOM_LIMIT_S):
+                while self._waiting_audio.must_wait(self._waiting_bytes):
+                    await self._waiting_audio.room()
+        except TimeoutError:
+            await self.fail(UpstreamError(f"no room for more audio for {ROOM_LIMIT_S:.0f} s"))
 
     async def _read_recognizer(self, link: Link) -> None:
         failure: AppError = UpstreamError("the recogniser closed the stream")
@@ -248,13 +256,9 @@ class Connection:
             # The library bounds the close handshake itself.
             await self._socket.close(frame.code, frame.reason)
             return
-        stalled = asyncio.get_running_loop().call_later(SEND_LIMIT_S, self._socket.transport.abort)
-        try:
+        # A client that does not read is given up by its socket; the reader notices, as it does every end.
+        with suppress(ConnectionClosed):
             await self._socket.send(frame.text)
-        except ConnectionClosed:
-            return  # the reader notices
-        finally:
-            stalled.cancel()
 
     def _open(self, config: asr.RecognizeRequest) -> None:
         self._drop()

@@ -47,7 +47,7 @@ from services.gateway.open_sessions import OpenSession, OpenSessions
 from services.gateway.parameters import DEFAULT_API_VERSION, parse_query
 from services.gateway.session import Session, SessionIdentity
 from services.gateway.upstream import RecognizerChannel
-from services.gateway.waiting_audio import MAX_WAITING_BYTES, WaitingAudio
+from services.gateway.waiting_audio import WaitingAudio
 from services.gateway.webhook_sender import WebhookSender
 
 STREAM_PATHS = frozenset({"/", "/v3/ws", "/v3/ws/"})
@@ -108,7 +108,7 @@ class Gateway:
         self._tls = RenewableTls(files, self._report_certificate) if files else None
         self._channel = RecognizerChannel(settings.asr_target, _channel_credentials(settings))
         self._gate = LicenseGate(settings.license_grace_s * 1000, STARTUP_LICENSE_LIMIT_MS, clock.monotonic_ms())
-        self._waiting_audio = WaitingAudio()
+        self._waiting_audio = WaitingAudio(settings.max_waiting_audio_mib << 20)
         self._doorway = Doorway(
             settings.max_sockets, settings.max_sockets_per_address, settings.max_handshakes_per_address, clock
         )
@@ -185,9 +185,8 @@ class Gateway:
                 self._serve_client,
                 settings.bind_host,
                 port,
-                ssl=tls,
                 process_request=self._answer_plain_http,
-                create_connection=self._doorway.connection_class,
+                create_connection=self._doorway.connection_class(tls, UPGRADE_LIMIT_S),
                 compression=None,  # PCM barely shrinks, and each socket would cost 43 KiB more
                 max_size=MAX_MESSAGE_BYTES,
                 max_queue=MAX_QUEUED_MESSAGES,
@@ -367,7 +366,7 @@ class Gateway:
         if not deployment.serving:
             problems.append("no model serves: run aai-console up")
         problems += self._state.host.problems(deployment.serving)
-        if self._waiting_audio.total_bytes > MAX_WAITING_BYTES:
+        if self._waiting_audio.is_full:
             problems.append("recognisers lag behind: clients with a backlog are not read")
         return problems
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-MAX_WAITING_BYTES = 1 << 30
 # Two seconds: a session that keeps up is never stopped because others do not.
 OWN_SHARE_BYTES = 64_000
 
@@ -16,7 +15,7 @@ class WaitingAudio:
     dropped, and TCP tells their clients to slow down.
     """
 
-    def __init__(self, max_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(self, max_bytes: int) -> None:
         """Start with nothing waiting."""
         self._max_bytes = max_bytes
         self._has_room = asyncio.Event()
@@ -31,9 +30,14 @@ class WaitingAudio:
         else:
             self._has_room.clear()
 
+    @property
+    def is_full(self) -> bool:
+        """More waits than may."""
+        return not self._has_room.is_set()
+
     def must_wait(self, own_bytes: int) -> bool:
         """Say whether a session with this much audio of its own may not be read now."""
-        return not self._has_room.is_set() and own_bytes > OWN_SHARE_BYTES
+        return self.is_full and own_bytes > OWN_SHARE_BYTES
 
     async def room(self) -> None:
         """Wait until the worker is below its bound."""

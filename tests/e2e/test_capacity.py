@@ -118,6 +118,32 @@ async def test_silent_session_holds_no_recogniser_stream() -> None:
         assert gateway.recognizer.open_streams == 1
 
 
+async def test_clients_with_a_backlog_are_not_read_above_the_bound() -> None:
+    """Their sends wait, and nothing is dropped. A session that keeps up goes on meanwhile."""
+    recognizer = ScriptedRecognizer()
+    recognizer.held_models = {"ml-default"}
+    bound_s = (1 << 20) / 32_000
+    async with lone_gateway(recognizer=recognizer, AAI_MAX_WAITING_AUDIO_MIB="1") as gateway:
+
+        async def health() -> dict[str, Any]:
+            return dict((await gateway.workers[0].admin("GET", "/health"))[1])
+
+        query = "speech_model=universal-streaming-multilingual"
+        lagging = asyncio.create_task(transcribe(gateway.endpoint, bytes(32_000 * 200), query, speed=1_000))
+        async with asyncio.timeout(PATIENCE_S):
+            while not (await health())["detail"]:  # noqa: ASYNC110 - asks another process
+                await asyncio.sleep(0.05)
+        assert (await health())["detail"] == "recognisers lag behind: clients with a backlog are not read"
+        neighbour = await transcribe(gateway.endpoint, bytes(32 * 9_000), speed=10)
+        assert (neighbour.close_code, len(neighbour.finals)) == (1000, 3)
+        # One frame is read before the bound is noticed.
+        assert bound_s <= (await health())["facts"]["waiting_audio_s"] <= bound_s + 1
+        recognizer.release.set()
+        transcript = await lagging
+        assert (transcript.close_code, len(transcript.finals)) == (1000, 200 * 5 // 20)
+        assert (await health())["detail"] == ""
+
+
 async def test_sessions_tell_latency_lag_and_label() -> None:
     """What an operator needs to know of a session, and nothing of what was said."""
     async with lone_gateway(AAI_AUTH_MODE="keys") as gateway:

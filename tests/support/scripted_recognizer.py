@@ -112,6 +112,7 @@ class ScriptedRecognizer(asr_v1_pb2_grpc.SpeechRecognitionServicer):
         opened_streams: sessions so far.
         configs: their first requests.
         refuse: end every new stream with RESOURCE_EXHAUSTED.
+        held_models: their sessions read no audio until ``release`` is set.
     """
 
     def __init__(self, words_per_turn: int = WORDS_PER_TURN) -> None:
@@ -120,6 +121,8 @@ class ScriptedRecognizer(asr_v1_pb2_grpc.SpeechRecognitionServicer):
         self.opened_streams = 0
         self.configs: list[asr.SessionConfig] = []
         self.refuse = False
+        self.held_models: set[str] = set()
+        self.release = asyncio.Event()
 
     async def Recognize(  # noqa: N802 - named by the proto
         self, request_iterator: AsyncIterator[asr.RecognizeRequest], context: grpc.aio.ServicerContext[Any, Any]
@@ -137,6 +140,8 @@ class ScriptedRecognizer(asr_v1_pb2_grpc.SpeechRecognitionServicer):
             async for request in request_iterator:
                 kind = request.WhichOneof("request")
                 if kind == "audio":
+                    if first.config.model in self.held_models:
+                        await self.release.wait()
                     for response in session.hear(request.audio):
                         await context.write(response)
                 elif kind in ("force_endpoint", "finish"):
