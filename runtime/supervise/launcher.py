@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -102,8 +101,6 @@ def start_supervisord(site: Site, client: SupervisorClient, pace: Pace) -> int:
     if not program.is_file():
         raise EnvironmentFault(f"{program} is missing; install it: pip install supervisor")
     conf = write_conf(site.home)
-    # What an earlier stack counted is not this one's.
-    shutil.rmtree(site.metrics_dir, ignore_errors=True)
     try:
         outcome = subprocess.run(
             [str(program), "-c", str(conf)],

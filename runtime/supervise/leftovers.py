@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
+from runtime.home_layout import COUNTING_DIRS
 from runtime.supervise.home import PROGRAM_FILES
 from runtime.supervise.launcher import is_gone
 from runtime.supervise.pace import Pace, holds_within
@@ -70,10 +72,12 @@ def end_leftovers(home: Path, pace: Pace, report: Report, patience_s: float = DY
 
 
 def remove_stale_files(run_dir: Path) -> None:
-    """Remove sockets and the pid file; only called when no process of the stack is left."""
+    """Remove sockets, the pid file and what was counted; only called when no process of the stack is left."""
     for pattern in ("*.sock", "supervisor.sock.*", "supervisord.pid"):
         for path in run_dir.glob(pattern):
             path.unlink(missing_ok=True)
+    for name in COUNTING_DIRS:
+        shutil.rmtree(run_dir / name, ignore_errors=True)
 
 
 def process_name(process: psutil.Process) -> str:

@@ -112,7 +112,7 @@ class Gateway:
         self._doorway = Doorway(
             settings.max_sockets, settings.max_sockets_per_address, settings.max_handshakes_per_address, clock
         )
-        self._admission = Admission(settings.run_dir / "sessions", settings.max_sessions)
+        self._admission = Admission(settings.sessions_dir, settings.max_sessions)
         self._metrics = Metrics(settings.metrics_dir, self._admission)
         self._metrics_server = MetricsServer(self._metrics, settings.metrics_port)
         self._webhooks = WebhookSender()
@@ -185,8 +185,9 @@ class Gateway:
                 self._serve_client,
                 settings.bind_host,
                 port,
+                ssl=tls,
                 process_request=self._answer_plain_http,
-                create_connection=self._doorway.connection_class(tls, UPGRADE_LIMIT_S),
+                create_connection=self._doorway.connection_class,
                 compression=None,  # PCM barely shrinks, and each socket would cost 43 KiB more
                 max_size=MAX_MESSAGE_BYTES,
                 max_queue=MAX_QUEUED_MESSAGES,

@@ -311,9 +311,9 @@ class Session:
         kind = response.WhichOneof("response")
         if kind == "speech_started":
             self.latencies.receive_onset(response.speech_started.start_ms)
-        elif kind == "hypothesis" and is_told:
+        elif kind == "hypothesis" and is_told and response.hypothesis.words:
             self._output.append(Measured(self.latencies.send_partial(response.hypothesis, now_ms)))
-        elif kind == "turn_end" and is_told:
+        elif kind == "turn_end" and is_told and response.turn_end.words:
             self._output.append(Measured(self.latencies.send_final(response.turn_end.words, now_ms)))
 
     def receive_upstream_failure(self, error: AppError, now_ms: int) -> None:
@@ -473,7 +473,9 @@ class Session:
             return
         self._recognition.send_control(asr.RecognizeRequest(finish=asr.Finish()))
         self._drain_progress_ms = now_ms
-        self._has_backlog = self._received_ms - self._recognition.consumed_ms > REAL_TIME_BACKLOG_MS
+        came_faster = self._received_ms > now_ms - self._begun_ms + MAX_FRAME_MS
+        waiting_ms = self._received_ms - self._recognition.consumed_ms
+        self._has_backlog = came_faster or waiting_ms > REAL_TIME_BACKLOG_MS
         self._move(State.DRAINING)
 
     def _terminate(self, now_ms: int) -> None:
