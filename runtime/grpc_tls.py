@@ -63,7 +63,8 @@ def local_client_credentials(settings: HostSettings) -> grpc.ChannelCredentials 
 def open_channel(
     target: str, credentials: grpc.ChannelCredentials | None, options: Sequence[tuple[str, Any]]
 ) -> grpc.aio.Channel:
-    """Return a channel, with TLS when there are credentials."""
+    """Return a channel, with TLS when there are credentials; a web proxy of the environment is never used."""
+    options = (*options, ("grpc.enable_http_proxy", 0))  # gRPC would ask it even for 127.0.0.1
     if credentials is None:
         return grpc.aio.insecure_channel(target, options=options)
     return grpc.aio.secure_channel(target, credentials, options=options)

@@ -47,12 +47,11 @@ from runtime.errors import (
 from services.gateway.latency import LatencyWatch, Measurement
 from services.gateway.models import ChosenModel, TurnDefaults, TurnStyle, resolve_turns, turn_defaults
 from services.gateway.notices import Notices
-from services.gateway.parameters import SessionParameters, invalid, parse_configuration_change
+from services.gateway.parameters import PCM_ENCODINGS, SessionParameters, invalid, parse_configuration_change
 from services.gateway.recognition import Command, Phase, Recognition
 from services.gateway.turns import MessageRules, TurnAssembler
 from services.gateway.webhooks import WebhookReport
 
-PCM_ENCODINGS = frozenset({Encoding.PCM_S16LE, Encoding.PCM_MULAW})
 # A hostile 256 KB message of these takes up to 0.6 s to decode; other sessions get their turn in between.
 SLICED_ENCODINGS = frozenset({Encoding.OGG_OPUS, Encoding.AAC})
 SLICE_BYTES = 4_096

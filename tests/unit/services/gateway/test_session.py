@@ -269,6 +269,15 @@ def test_config_pro_carries_context() -> None:
     assert config.turn_detection.max_turn_silence_ms == 2560
 
 
+@pytest.mark.parametrize(
+    ("query", "model", "turns"),
+    [("", PRO, 5), ("previous_context_n_turns=0", PRO, 0), ("previous_context_n_turns=9", ENGLISH, 0)],
+)
+def test_config_carries_how_many_turns_are_context(query: str, model: ChosenModel, turns: int) -> None:
+    """Five for Pro sessions unless they ask otherwise; Universal ones have no context."""
+    assert Driver(query, model).config.previous_context_turns == turns
+
+
 def test_update_before_audio_is_part_of_the_settings() -> None:
     """There is no stream yet to send it on."""
     driver = opened()
@@ -678,6 +687,21 @@ def test_terminate_after_faster_audio_waits_for_a_backend_at_work() -> None:
     driver.recognized(turn_end("late"), statistics(1))
     assert driver.messages[-2]["transcript"] == "late"
     driver.assert_terminated(audio_s=12, session_s=12)
+
+
+def test_terminate_after_faster_audio_waits_however_little_of_it_is_left() -> None:
+    """Eight seconds sent in two, of which four are decoded: the rest takes a busy backend longer than 3.5 s."""
+    driver = opened()
+    driver.audio(bytes(32_000), times=8)
+    driver.pass_ms(2_000)
+    driver.recognized(activity(4_000))
+    driver.text({"type": "Terminate"})
+    for audio_ms in (6_000, 8_000):
+        driver.pass_ms(3_000)
+        driver.recognized(activity(audio_ms))
+    driver.recognized(turn_end("late"), statistics(1))
+    assert driver.messages[-2]["transcript"] == "late"
+    driver.assert_terminated(audio_s=8, session_s=8)
 
 
 def test_draining_ignores_the_client() -> None:
