@@ -6,6 +6,7 @@ place however it was cut and however fast it came.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +18,29 @@ PENDING_SILENCE_MS = 700
 PENDING_LIMIT_MS = 4_000
 # Latin, ideographic, full-width, Arabic and Urdu, Devanagari.
 TERMINAL_MARKS = frozenset(".?!。？！؟۔।")
+COMMAS = frozenset(",、，،")
+
+# English words after which a sentence goes on. Words that end one as often ("it", "you", "that", "up") are left
+# out: there the longer wait would be the rule, not the exception.
+_OPEN_WORDS = """
+    a an the my your our their its every
+    of to from with at by for in on into onto about between through during without toward towards via per
+    and or but nor because if unless until while although though whereas than as since whether except
+    is are was were am be been being do does did has have had will would can could shall should may might must
+    i we they he she who whom whose which where when why
+    i'm i'll i've i'd we're we'll we've we'd you're you'll you've you'd they're they'll they've they'd
+    he's he'll he'd she's she'll she'd it's it'll that's there's here's who's what's let's
+    very um uh er
+"""
+OPEN_WORDS = frozenset(_OPEN_WORDS.split())
+# The end-of-turn score is the logistic function of a sum, as a fitted model would be; the weights are set by hand.
+# At a threshold of 0.4 a finished sentence ends a turn at min_turn_silence, any other word at 1.8 times that, and
+# an open end at 4.9 times that.
+SCORE_BIAS = -4.525
+SCORE_TERMINAL = 3.0
+SCORE_OPEN = -3.0
+SCORE_SILENCE = 4.0  # times ln(1 + silence / min_turn_silence)
+SCORE_BLANK_DOUBT = -2.0  # times 1 - the recogniser's mean probability of hearing nothing
 
 
 class TurnPhase(StrEnum):
@@ -46,8 +70,9 @@ class FrameFacts:
         speech_ms: length of the frame when it is speech, 0 when it is silence.
         is_confirmed: the turn is speech for certain; once true it stays so for the turn.
         has_words: None when the engine cannot tell before its last pass over the turn.
-        score: the engine's end-of-turn score, 0..1; None when it has none.
-        ends_sentence: the text so far ends with a terminal mark.
+        score: the engine's own end-of-turn score, 0..1; None when it has none.
+        last_word: how the text so far ends, with its punctuation; "" while there is none.
+        blank_probability: mean probability over the silence that nothing is said, of an engine that knows.
     """
 
     end_ms: int
@@ -55,7 +80,8 @@ class FrameFacts:
     is_confirmed: bool = True
     has_words: bool | None = None
     score: float | None = None
-    ends_sentence: bool = False
+    last_word: str = ""
+    blank_probability: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +91,48 @@ class TurnClose:
     Attributes:
         reason: None when the turn is dropped without a report.
         silence_ms: silence at its end.
+        confidence: the end-of-turn score there, 0..1.
     """
 
     reason: TurnEndReason | None
     start_ms: int
     end_ms: int
     silence_ms: int
+    confidence: float = 0.0
 
 
 def ends_sentence(text: str) -> bool:
     """Tell whether a text ends with a terminal mark, trailing spaces aside."""
     return text.rstrip()[-1:] in TERMINAL_MARKS if text.strip() else False
+
+
+def leaves_open(text: str) -> bool:
+    """Tell whether a text ends with a comma or with an English word that asks for another."""
+    words = text.split()
+    return bool(words) and (words[-1][-1] in COMMAS or words[-1].lower() in OPEN_WORDS)
+
+
+def end_of_turn_score(
+    last_word: str, silence_ms: int, min_silence_ms: int, blank_probability: float | None = None
+) -> float:
+    """Return how likely a turn is over, 0..1, from how its text ends and how long it has been silent.
+
+    Args:
+        last_word: end of the text, with its punctuation; without any the score is 0.
+        silence_ms: silence since the last speech.
+        min_silence_ms: ``min_turn_silence``, at least 1.
+        blank_probability: mean probability over the silence that nothing is said; None where nobody knows.
+    """
+    if not last_word.strip():
+        return 0.0
+    total = SCORE_BIAS + SCORE_SILENCE * math.log1p(silence_ms / min_silence_ms)
+    if ends_sentence(last_word):
+        total += SCORE_TERMINAL
+    elif leaves_open(last_word):
+        total += SCORE_OPEN
+    if blank_probability is not None:
+        total += SCORE_BLANK_DOUBT * (1 - blank_probability)
+    return 1 / (1 + math.exp(-total))
 
 
 class Endpointer:
@@ -92,6 +149,7 @@ class Endpointer:
         self._start_ms = 0
         self._speech_end_ms = 0
         self._speech_ms = 0
+        self._latest: FrameFacts | None = None
         self.configure(detection)
 
     @property
@@ -99,10 +157,21 @@ class Endpointer:
         """Where the current turn stands."""
         return self._phase
 
+    def confidence(self, at_ms: int) -> float:
+        """Return the end-of-turn score of the current turn at a position: the engine's own, or ours, 0..1."""
+        latest = self._latest
+        if latest is None:
+            return 0.0
+        if latest.score is not None:
+            return latest.score
+        return end_of_turn_score(
+            latest.last_word, self.silence_ms(at_ms), self._min_silence_ms, latest.blank_probability
+        )
+
     def configure(self, detection: TurnDetection) -> None:
         """Use other thresholds from the next frame on; a minimum above the maximum raises the maximum."""
         self._threshold = detection.end_of_turn_confidence_threshold
-        self._min_silence_ms = detection.min_turn_silence_ms
+        self._min_silence_ms = max(1, detection.min_turn_silence_ms)
         self._max_silence_ms = max(detection.min_turn_silence_ms, detection.max_turn_silence_ms)
 
     def begin(self, start_ms: int, speech_end_ms: int, speech_ms: int) -> None:
@@ -117,6 +186,7 @@ class Endpointer:
         self._start_ms = start_ms
         self._speech_end_ms = speech_end_ms
         self._speech_ms = speech_ms
+        self._latest = None
 
     def silence_ms(self, at_ms: int) -> int:
         """Return how long it has been silent at a position of the current turn."""
@@ -129,6 +199,7 @@ class Endpointer:
         if frame.speech_ms:
             self._speech_ms += frame.speech_ms
             self._speech_end_ms = frame.end_ms
+        self._latest = frame
         if self._phase is TurnPhase.PENDING:
             if not frame.is_confirmed:
                 return self._judge_pending(frame.end_ms)
@@ -165,14 +236,14 @@ class Endpointer:
 
     def _early_reason(self, frame: FrameFacts) -> TurnEndReason | None:
         if self._style is TurnStyle.PRO:
-            return TurnEndReason.PUNCTUATION if frame.ends_sentence else None
-        if self._threshold <= 0 or (frame.score is not None and frame.score > self._threshold):
+            return TurnEndReason.PUNCTUATION if ends_sentence(frame.last_word) else None
+        if self._threshold <= 0 or self.confidence(frame.end_ms) > self._threshold:
             return TurnEndReason.CONFIDENCE
         return None
 
     def _close(self, reason: TurnEndReason | None, at_ms: int) -> TurnClose:
         self._move(TurnPhase.IDLE)
-        return TurnClose(reason, self._start_ms, at_ms, self.silence_ms(at_ms))
+        return TurnClose(reason, self._start_ms, at_ms, self.silence_ms(at_ms), self.confidence(at_ms))
 
     def _move(self, phase: TurnPhase) -> None:
         assert phase in ALLOWED_MOVES[self._phase], f"{self._phase} -> {phase}"

@@ -53,8 +53,9 @@ def written_form(words: Sequence[TurnWord]) -> tuple[TurnWord, ...]:
 
     Words that make one number become one word: it starts with the first, ends with the last, and is as
     sure as the least sure of them, for a number is right only when all of it is. Order and times are kept.
+    A word with a capital is a client's keyterm in the client's spelling, and stays as it is.
     """
-    texts = [word.text.lower() for word in words]
+    texts = [word.text for word in words]
     breaks = {place for place in range(1, len(words)) if words[place].start - words[place - 1].end > NUMBER_PAUSE_MS}
     written: list[TurnWord] = []
     for span in _with_gaps(_written_spans(texts, breaks), len(words)):
@@ -80,10 +81,15 @@ def sentence_case(words: Sequence[str]) -> tuple[str, ...]:
     if not words:
         return ()
     written = [_PRONOUN.get(word) or (word.capitalize() if _CALENDAR_NAME.fullmatch(word) else word) for word in words]
-    written[0] = written[0][:1].upper() + written[0][1:]
+    if not _has_capital(written[0]):
+        written[0] = written[0][:1].upper() + written[0][1:]
     if written[-1][-1:] not in TERMINAL_MARKS or not written[-1]:
         written[-1] += "?" if _is_question(words) else "."
     return tuple(written)
+
+
+def _has_capital(word: str) -> bool:
+    return word != word.lower()
 
 
 def _is_question(words: Sequence[str]) -> bool:
@@ -109,6 +115,8 @@ def _not_numbers(texts: Sequence[str]) -> set[int]:
         after = texts[place + 1] if place + 1 < len(texts) else ""
         # "ten million", "a hundred": written as said. "one million two hundred thousand" is one number.
         if word in LARGE_SCALES and not find_number_spans([after]):
+            apart.add(place)
+        if _has_capital(word):
             apart.add(place)
         # Several points are no decimal: an address, a version.
         if word == "point" and {"point", "dot"} & {*texts[max(place - 4, 0) : place], *texts[place + 1 : place + 5]}:

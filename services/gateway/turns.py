@@ -2,6 +2,10 @@
 
 The ASR server decides when turns end; this module only keeps the message rules of protocol sections
 7.2, 7.3 and 8. Sans-I/O.
+
+A word sent as final stays as it is: whatever the recogniser says of it later, its turn keeps the text and
+the times the client has. So words are sent as final only from the front, and with redaction only at the
+end of the turn: what was said later decides whether a word is part of something to take out.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from protos import asr_v1_pb2 as asr
@@ -48,10 +53,16 @@ class TurnAssembler:
         self.rules = rules
         self.finished_turns = 0
         self._onset: SpeechStarted | None = None
+        self._begin_turn(0)
+
+    def _begin_turn(self, turn_order: int) -> None:
+        """Forget the turn before."""
+        self._turn_order = turn_order
         self._announced = False
         self._language: tuple[str, float] | None = None
         self._delivered_ms = 0  # audio position up to which utterances of the open turn went out
-        self._last_words: Sequence[asr.Word] = ()
+        self._heard = asr.Hypothesis()  # the last one of the open turn
+        self._words: tuple[TurnWord, ...] = ()  # and its words as the client has them, not redacted or filtered
 
     def receive(self, response: asr.RecognizeResponse) -> list[ServerMessage]:
         """Return the messages an event leads to, in order; none for events clients do not see."""
@@ -64,20 +75,29 @@ class TurnAssembler:
             detected = response.language_detected
             self._language = (detected.language_code, _rounded(detected.confidence))
             return []
-        if kind == "hypothesis":
+        if kind == "hypothesis" and self._is_open(response.hypothesis.turn_order):
             return self._partial(response.hypothesis)
-        if kind == "utterance_end":
+        if kind == "utterance_end" and self._is_open(response.utterance_end.turn_order):
             return self._utterance(response.utterance_end)
-        if kind == "turn_end":
+        if kind == "turn_end" and self._is_open(response.turn_end.turn_order):
             return self._final(response.turn_end)
         return []
 
+    def _is_open(self, turn_order: int) -> bool:
+        """Say whether a turn may be spoken of: none before the current one; a later one takes its place."""
+        if turn_order > self._turn_order:
+            self._begin_turn(turn_order)
+        return turn_order == self._turn_order
+
     def _partial(self, hypothesis: asr.Hypothesis) -> list[ServerMessage]:
-        self._last_words = hypothesis.words
         if not hypothesis.words or not self.rules.include_partial_turns:
             return []
         pro = self.rules.turn_style is TurnStyle.PRO
-        words = self._protected(_word(word, is_final=word.is_final and not pro) for word in hypothesis.words)
+        self._heard = hypothesis
+        finals = 0 if pro or self.rules.redaction is not None else _leading_finals(hypothesis.words)
+        reported = tuple(_word(word, is_final=number < finals) for number, word in enumerate(hypothesis.words))
+        self._words = _continued(_settled(self._words), reported)
+        words = self._protected(self._words)
         shown = words if pro else tuple(word for word in words if word.word_is_final)
         partial = Turn(
             turn_order=hypothesis.turn_order,
@@ -92,13 +112,14 @@ class TurnAssembler:
 
     def _utterance(self, end: asr.UtteranceEnd) -> list[ServerMessage]:
         """Deliver an utterance inside a turn (Universal only; Pro delivers whole turns)."""
-        if self.rules.turn_style is TurnStyle.PRO or not self.rules.include_partial_turns:
+        heard = self._heard.words[: end.end_word]
+        if self.rules.turn_style is TurnStyle.PRO or self.rules.redaction is not None or not heard:
             return []
-        words = self._protected(_word(word, is_final=word.is_final) for word in self._last_words)
-        utterance = _joined(words[end.first_word : end.end_word])
+        words = self._protected(self._words)
+        utterance = _joined([word for word in words if self._delivered_ms < word.end <= heard[-1].end_ms])
         if not utterance:
             return []
-        self._delivered_ms = words[min(end.end_word, len(words)) - 1].end
+        self._delivered_ms = heard[-1].end_ms
         code, confidence = self._language_members()
         return [
             Turn(
@@ -107,7 +128,7 @@ class TurnAssembler:
                 end_of_turn=False,
                 transcript=_joined([word for word in words if word.word_is_final]),
                 utterance=utterance,
-                end_of_turn_confidence=0.0,
+                end_of_turn_confidence=_rounded(self._heard.end_of_turn_confidence),
                 words=words,
                 language_code=code,
                 language_confidence=confidence,
@@ -117,7 +138,8 @@ class TurnAssembler:
     def _final(self, end: asr.TurnEnd) -> list[ServerMessage]:
         pro = self.rules.turn_style is TurnStyle.PRO
         formatted = pro or self.rules.format_turns
-        words = tuple(_word(word, is_final=True) for word in end.words)
+        reported = tuple(_word(word, is_final=True) for word in end.words)
+        words = _continued(_settled(self._words), reported, rewritten=True)
         if formatted and not self.rules.punctuates:
             words = written_form(words)
         words = self._protected(words)
@@ -137,13 +159,11 @@ class TurnAssembler:
             language_code=code,
             language_confidence=confidence,
         )
-        messages = [*self._take_onset(), final]
-        self.finished_turns += 1
+        # A turn in which nothing was said is no turn for the client.
+        messages = [*self._take_onset(), final] if words else []
+        self.finished_turns += bool(words)
         self._onset = None
-        self._announced = False
-        self._language = None
-        self._delivered_ms = 0
-        self._last_words = ()
+        self._begin_turn(end.turn_order + 1)
         return messages
 
     def _protected(self, words: Iterable[TurnWord]) -> tuple[TurnWord, ...]:
@@ -175,9 +195,57 @@ def _word(word: asr.Word, *, is_final: bool) -> TurnWord:
     )
 
 
+def _leading_finals(words: Sequence[asr.Word]) -> int:
+    """Count the final words before the first that is not."""
+    return next((number for number, word in enumerate(words) if not word.is_final), len(words))
+
+
+def _settled(words: Sequence[TurnWord]) -> tuple[TurnWord, ...]:
+    return tuple(word for word in words if word.word_is_final)
+
+
+def _continued(
+    settled: tuple[TurnWord, ...], reported: tuple[TurnWord, ...], *, rewritten: bool = False
+) -> tuple[TurnWord, ...]:
+    """Return the words a recogniser reports for a turn, with those the client has as final in front, unchanged.
+
+    Args:
+        settled: words sent as final.
+        reported: the whole turn as the recogniser sees it now, perhaps with other words in their place.
+        rewritten: take its case and punctuation for the settled words too, as at the end of a turn.
+    """
+    if not settled:
+        return reported
+    again = reported[: len(settled)]
+    if [_letters(word.text) for word in again] == [_letters(word.text) for word in settled]:
+        if rewritten:
+            settled = tuple(
+                msgspec.structs.replace(old, text=new.text) for old, new in zip(settled, again, strict=True)
+            )
+        rest = reported[len(settled) :]
+    else:
+        rest = tuple(word for word in reported if _is_after(word, settled[-1]))
+    from_ms = settled[-1].end
+    return settled + tuple(
+        msgspec.structs.replace(word, start=max(word.start, from_ms), end=max(word.end, from_ms)) for word in rest
+    )
+
+
+def _is_after(word: TurnWord, last: TurnWord) -> bool:
+    """Say whether a word follows another rather than taking its place: times of the same sound differ a little."""
+    overlap = last.end - max(word.start, last.start)
+    shorter = min(word.end - word.start, last.end - last.start)
+    return word.start >= last.end or (word.end > last.end and 2 * overlap < shorter)
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
 def _joined(words: Sequence[TurnWord]) -> str:
     return " ".join(word.text for word in words)
 
 
 def _rounded(value: float) -> float:
-    return round(value, CONFIDENCE_DIGITS)
+    """Return a confidence as it is sent: 0..1, whatever the recogniser made of it; what is no number is 0."""
+    return round(min(value, 1.0), CONFIDENCE_DIGITS) if value > 0 else 0.0

@@ -11,14 +11,17 @@ import wave
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
+from structlog.testing import capture_logs
 
 from runtime.errors import EngineError
 from runtime.logs import get_logger
-from services.asr.engines.base import Closed, Event, Failed, Hypothesis, SessionChange, TurnEnd
+from services.asr.engines.base import Closed, Event, Failed, Hypothesis, SessionChange, SessionSpec, TurnEnd
 from services.asr.engines.embedded.recognizer import EmbeddedHandle, EmbeddedRecognizer
 from tests.support.embedded_engine import universal_spec
+from tests.support.speech_clips import KEYTERM_CLIP
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SAMPLES = CHECKOUT / "samples"
@@ -29,7 +32,12 @@ SPEC = universal_spec()
 
 def sample(name: str) -> bytes:
     """Return the audio of one of the repository's samples."""
-    with wave.open(str(SAMPLES / name), "rb") as file:
+    return read_pcm16(SAMPLES / name)
+
+
+def read_pcm16(path: Path) -> bytes:
+    """Return the samples of a WAV file."""
+    with wave.open(str(path), "rb") as file:
         return file.readframes(file.getnframes())
 
 
@@ -85,10 +93,10 @@ async def recognizer() -> AsyncIterator[EmbeddedRecognizer]:
     await engine.stop()
 
 
-async def transcribe(recognizer: EmbeddedRecognizer, audio: bytes) -> str:
+async def transcribe(recognizer: EmbeddedRecognizer, audio: bytes, spec: SessionSpec = SPEC) -> str:
     """Run one session to its end and return its text."""
     listener = Listener()
-    handle = await recognizer.open(SPEC, listener)
+    handle = await recognizer.open(spec, listener)
     await feed(handle, audio)
     handle.finish()
     assert isinstance(await listener.last(), Closed)
@@ -118,6 +126,30 @@ async def test_sessions_in_parallel_hear_their_own_audio(recognizer):
     assert alone[0]
     assert alone[1]
     assert alone[2] == ""
+
+
+async def test_keyterms_reach_their_session_only(recognizer):
+    """With terms between two sessions without, and beside one: the others hear what they hear alone."""
+    audio = read_pcm16(KEYTERM_CLIP)
+    terms = msgspec.structs.replace(SPEC, keyterms=("Kubernetes", "Zephyr QX-9"))
+    alone = await transcribe(recognizer, audio)
+    with_terms, beside = await asyncio.gather(transcribe(recognizer, audio, terms), transcribe(recognizer, audio))
+    assert with_terms == "the Zephyr QX-9 runs Kubernetes"
+    assert "Zephyr" not in alone
+    assert [beside, await transcribe(recognizer, audio)] == [alone] * 2
+
+
+async def test_keyterms_nobody_can_say_are_counted_in_the_log(recognizer):
+    """At the start and on a change: how many, never which."""
+    spec = msgspec.structs.replace(SPEC, keyterms=("東京", "Kubernetes", "747"))
+    with capture_logs() as lines:
+        handle = await recognizer.open(spec, Listener())
+        handle.update(SessionChange(keyterms=("Москва",)))
+        handle.update(SessionChange(keyterms=("Kubernetes",)))
+        handle.update(SessionChange())
+        handle.abort()
+    assert [(line["left_out"], line["given"]) for line in lines] == [(2, 3), (1, 1)]
+    assert not any(term in str(lines) for term in ("東京", "747", "Москва", "Kubernetes"))
 
 
 async def test_closed_counts_audio_turns_and_cpu(recognizer):

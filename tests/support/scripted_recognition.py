@@ -31,6 +31,14 @@ class ScriptedDecoder:
         self._final = final
         self.heard = bytearray()
         self.audio_start_ms = -1
+        self.keyterms: tuple[str, ...] = ()
+
+    def set_keyterms(self, terms: tuple[str, ...]) -> None:
+        """Remember what to listen for."""
+        self.keyterms = terms
+
+    def prepare(self) -> None:
+        """There is nothing to prepare."""
 
     def begin(self, audio_start_ms: int) -> None:
         """Start a turn."""

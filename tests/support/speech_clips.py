@@ -10,6 +10,8 @@ from pathlib import Path
 
 SAMPLE_RATE_HZ = 16_000
 DEFAULT_AUDIO = Path(__file__).resolve().parents[2].parent / "shared" / "audio" / "dev"
+# "The Zephyr QX nine runs Kubernetes.", without silence around it; see make_keyterm_clip.py.
+KEYTERM_CLIP = Path(__file__).with_name("keyterms.wav")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,17 @@ with its own mean; from then on the mean of the turn so far is set again after e
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
-from pocketsphinx import Decoder
+from pocketsphinx import Decoder, NGramModel, get_model_path
 
 from services.asr.engines.base import BYTES_PER_SAMPLE, SAMPLE_RATE_HZ, SAMPLES_PER_MS, Word
+from services.asr.engines.embedded.keyterms import Entry, Share, TermBook
+from services.asr.engines.embedded.pronunciation import Phones, Pronouncer, read_rules
 
 HOLD_MS = 1_000
 BLOCK_MS = 100  # a whole number of decoder frames
@@ -27,8 +31,13 @@ SET_MEAN_WEIGHT = 500
 PARTIAL_CONFIDENCE = 0.5
 WARM_UP_S = 1
 
+LANGUAGE_MODEL = "en-us/en-us.lm.bin"
+# How likely an entry of a keyterm is, as a multiple of an even share among all words of the language model.
+KEYTERM_WEIGHT = 100.0
+
 _MEAN_SEARCH = "mean"
-_WORD_SEARCH = "_default"
+_WORD_SEARCH = "words"
+_NO_WORD = "="  # stands for any word the language model lacks
 
 Mean = npt.NDArray[np.float64]
 
@@ -56,16 +65,40 @@ class TurnDecoder:
     def __init__(self) -> None:
         """Load the model (0.5 s, 100 MB) and run it once, so that a fork shares all of it."""
         self._decoder = Decoder(
-            samprate=SAMPLE_RATE_HZ, fwdflat=False, topn=4, pl_window=10, maxhmmpf=5000, loglevel="FATAL"
+            lm=None, samprate=SAMPLE_RATE_HZ, fwdflat=False, topn=4, pl_window=10, maxhmmpf=5000, loglevel="FATAL"
         )
         self._decoder.add_keyphrase(_MEAN_SEARCH, "oh mighty computer")
+        self._model = self._read_model()
+        self._impossible = self._model.prob([_NO_WORD])
+        self._decoder.add_lm(_WORD_SEARCH, self._model)
+        self._pronouncer = Pronouncer(self._lookup, read_rules(), self._knows)
+        self._book = TermBook((), self._pronouncer, self._knows)
+        self._next_terms: tuple[str, ...] | None = None
         self.begin(0)
         noise = np.random.default_rng(0).normal(0, 100, WARM_UP_S * SAMPLE_RATE_HZ)
         self.feed(noise.astype("<i2").tobytes())
         self.finish()
 
+    def set_keyterms(self, terms: tuple[str, ...]) -> None:
+        """Listen for these terms and no others from the next turn on."""
+        self._next_terms = terms
+
+    def prepare(self) -> None:
+        """Do now, between two turns, what a change of the keyterms takes (0.15 s); else the next turn does it."""
+        terms, self._next_terms = self._next_terms, None
+        if terms is None:
+            return
+        book = TermBook(terms, self._pronouncer, self._knows)
+        if tuple(book.entries) != tuple(self._book.entries):
+            self._search_for(book.entries.values())
+        self._book = book
+
     def begin(self, audio_start_ms: int) -> None:
         """Start a turn whose audio begins at a position of the session."""
+        self.prepare()
+        self._start_turn(audio_start_ms)
+
+    def _start_turn(self, audio_start_ms: int) -> None:
         self._audio_start_ms = audio_start_ms
         self._waiting = bytearray()
         self._is_searching = False
@@ -74,7 +107,7 @@ class TurnDecoder:
     def resume(self, audio_start_ms: int) -> None:
         """Go on with the turn after ``finish``, at a later position; its mean so far is used if it is reliable."""
         total = self._total
-        self.begin(audio_start_ms)
+        self._start_turn(audio_start_ms)
         if total.frames >= HOLD_MS // DECODER_FRAME_MS:
             self._total = total
             self._begin_search(total.mean)
@@ -119,6 +152,36 @@ class TurnDecoder:
             self._decoder.end_utt()
             self._is_searching = False
         self._waiting.clear()
+
+    def _read_model(self) -> NGramModel:
+        return NGramModel(self._decoder.config, self._decoder.get_logmath(), get_model_path(LANGUAGE_MODEL))
+
+    def _search_for(self, entries: Iterable[Entry]) -> None:
+        """Build the search for words again, with these entries beside the words of the language model.
+
+        Dictionary and language model only ever grow. A former entry may stay in the dictionary, where it is not
+        heard without a place in the model; a model that has one is read again.
+        """
+        self._decoder.activate_search(_MEAN_SEARCH)
+        self._decoder.remove_search(_WORD_SEARCH)
+        if self._book.entries:
+            self._model = self._read_model()
+        for entry in entries:
+            if self._decoder.lookup_word(entry.name) is None:
+                self._decoder.add_word(entry.name, " ".join(entry.phones), False)
+            self._model.add_word(entry.name, KEYTERM_WEIGHT)
+        self._decoder.add_lm(_WORD_SEARCH, self._model)
+
+    def _lookup(self, word: str) -> list[Phones]:
+        """Return the pronunciations of a lower-case word in the dictionary, commonest first."""
+        found: list[Phones] = []
+        while phones := self._decoder.lookup_word(f"{word}({len(found) + 1})" if found else word):
+            found.append(tuple(phones.split()))
+        return found
+
+    def _knows(self, word: str) -> bool:
+        """Say whether a word can be heard without a keyterm."""
+        return self._model.prob([word]) != self._impossible and self._decoder.lookup_word(word) is not None
 
     def _start_search(self) -> None:
         held = bytes(self._waiting)
@@ -167,24 +230,39 @@ class TurnDecoder:
         self._frames_since_mean = 0
 
     def _segments(self, *, is_final: bool) -> tuple[Word, ...]:
-        words = []
-        for segment in self._decoder.seg() or ():
-            text = _plain(segment.word)
-            if text:
-                start_ms = self._audio_start_ms + segment.start_frame * DECODER_FRAME_MS
-                end_ms = self._audio_start_ms + (segment.end_frame + 1) * DECODER_FRAME_MS
-                confidence = min(1.0, max(0.0, segment.prob)) if is_final else PARTIAL_CONFIDENCE
-                words.append(
-                    Word(text=text, start_ms=start_ms, end_ms=end_ms, confidence=confidence, is_final=is_final)
-                )
-        return tuple(words)
+        words = [
+            Word(
+                text=share.text,
+                start_ms=self._audio_start_ms + start_ms,
+                end_ms=self._audio_start_ms + end_ms,
+                confidence=min(1.0, max(0.0, segment.prob)) if is_final else PARTIAL_CONFIDENCE,
+                is_final=is_final,
+            )
+            for segment in self._decoder.seg() or ()
+            for share, start_ms, end_ms in self._shares(segment.word, segment.start_frame, segment.end_frame + 1)
+        ]
+        texts = self._book.spelled([word.text for word in words])
+        return tuple(msgspec.structs.replace(word, text=text) for word, text in zip(words, texts, strict=True))
+
+    def _shares(self, token: str, start_frame: int, end_frame: int) -> Iterator[tuple[Share, int, int]]:
+        """Yield the words of a token, with their times in the turn in ms: in proportion to their phones."""
+        entry = self._book.entries.get(token)
+        shares = entry.words if entry else (Share(_plain(token), 1),)
+        phones, said = sum(share.phones for share in shares), 0
+        frames = end_frame - start_frame
+        for share in shares:
+            if share.text:
+                start, end = (start_frame + frames * count // phones for count in (said, said + share.phones))
+                yield share, start * DECODER_FRAME_MS, end * DECODER_FRAME_MS
+            said += share.phones
 
 
 def _plain(token: str) -> str:
-    """Return a dictionary entry as a word: no marker, no number of a pronunciation."""
+    """Return a dictionary entry as a word: no marker, no number of a pronunciation, no full stop."""
     if token.startswith(("<", "[", "+")):
         return ""
-    return token.partition("(")[0].lower()
+    # The dictionary writes letters and titles as "x." and "mr."; a full stop would end a sentence.
+    return token.partition("(")[0].removesuffix(".").lower()
 
 
 def _bytes(duration_ms: int) -> int:

@@ -16,6 +16,7 @@ import services
 from runtime.errors import EngineError
 from services.asr.engines.base import Capabilities, Closed, EventSink, Failed, SessionChange, SessionSpec
 from services.asr.engines.embedded.channel import WorkerChannel
+from services.asr.engines.embedded.pronunciation import is_speakable
 from services.asr.engines.embedded.wire import (
     ZYGOTE_FORK,
     ZYGOTE_READY,
@@ -36,19 +37,23 @@ RETRY_DELAY_S = 1.0
 STOP_LIMIT_S = 5.0
 ZYGOTE_MODULE = "services.asr.engines.embedded.zygote"
 
-CAPABILITIES = Capabilities(engine="embedded", languages=("en",), degraded=True)
+CAPABILITIES = Capabilities(engine="embedded", languages=("en",), degraded=True, finalizes_words_early=True)
 
 
 class EmbeddedHandle:
     """One open session; see ``services.asr.engines.base.SessionHandle``."""
 
-    def __init__(self, channel: WorkerChannel, spec: SessionSpec, sink: EventSink) -> None:
+    def __init__(
+        self, channel: WorkerChannel, spec: SessionSpec, sink: EventSink, log: structlog.stdlib.BoundLogger
+    ) -> None:
         """Take over a ready worker."""
         self._channel = channel
         self._sink = sink
+        self._log = log
         channel.on_report = self._forward
         channel.on_end = self._fail
         channel.send(Open(spec))
+        self._report_unspeakable(spec.keyterms)
 
     @property
     def worker_pid(self) -> int:
@@ -67,6 +72,7 @@ class EmbeddedHandle:
     def update(self, change: SessionChange) -> None:
         """Apply a change to audio fed from now on."""
         self._channel.send(Update(change))
+        self._report_unspeakable(change.keyterms or ())
 
     def force_endpoint(self) -> None:
         """End the open turn after the audio fed so far."""
@@ -79,6 +85,12 @@ class EmbeddedHandle:
     def abort(self) -> None:
         """Kill the worker; no further events."""
         self._channel.kill()
+
+    def _report_unspeakable(self, terms: tuple[str, ...]) -> None:
+        """Say how many keyterms the worker leaves out; which ones is the client's secret."""
+        left_out = sum(not is_speakable(term) for term in terms)
+        if left_out:
+            self._log.info("keyterms left out: not to be said in English", left_out=left_out, given=len(terms))
 
     def _forward(self, report: Report) -> None:
         assert not isinstance(report, WorkerReady)
@@ -147,7 +159,7 @@ class EmbeddedRecognizer:
         """
         channel = self._take_spare() or await self._fork_worker()
         self._spares_wanted.set()
-        return EmbeddedHandle(channel, spec, sink)
+        return EmbeddedHandle(channel, spec, sink, self._log)
 
     def _take_spare(self) -> WorkerChannel | None:
         """Return a living spare worker; a dead one leaves the list by itself when its socket is read."""

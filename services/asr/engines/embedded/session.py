@@ -25,6 +25,8 @@ from services.asr.engines.base import (
     SessionSpec,
     SpeechStarted,
     TurnEnd,
+    TurnStyle,
+    UtteranceEnd,
     Word,
 )
 from services.asr.engines.embedded.activity import ActivityReport
@@ -38,8 +40,9 @@ IDLE_RESET_MS = 3_000
 # Silence costs the decoder as much as speech and adds nothing; what follows this much of it waits
 # until somebody speaks again, and is dropped when the turn ends first.
 SEARCHED_SILENCE_MS = 320
-# In a longer pause the decoder makes up its mind about what was said so far: its last pass takes up
-# to a second in a long turn, which nobody should wait for when the turn ends.
+# In a longer pause the decoder makes up its mind about what was said so far, for good: the words are final
+# and their utterance is over. Its last pass takes up to a second in a long turn, which nobody should wait
+# for when the turn ends.
 UTTERANCE_SILENCE_MS = 400
 
 
@@ -59,7 +62,8 @@ class _Turn:
 
     Attributes:
         held: frames not given to the decoder yet: before the gate opens, or silence.
-        done_words: words of the utterances before the last pause.
+        done_words: words of the utterances before the last pause, all final.
+        uttered_words: how many of these were reported as utterances.
         in_pause: the decoder has finished an utterance and not begun another.
         words: all words so far.
         told_words: those of the last hypothesis reported.
@@ -69,6 +73,7 @@ class _Turn:
     audio_start_ms: int
     held: deque[bytes]
     done_words: tuple[Word, ...] = ()
+    uttered_words: int = 0
     in_pause: bool = False
     probabilities: list[float] = field(default_factory=list)
     words: tuple[Word, ...] = ()
@@ -90,6 +95,7 @@ class EmbeddedSession:
         self._decoder = decoder
         self._classifier = FrameClassifier(detector, detection.vad_threshold)
         self._gate = SpeechGate(detector.frame_samples)
+        self._style = spec.turn_style
         self._endpointer = Endpointer(spec.turn_style, detection)
         self._cadence = PartialCadence(spec.turn_style, detection)
         self._activity = ActivityReport()
@@ -110,9 +116,13 @@ class EmbeddedSession:
         self._activity.start_at(self._listen_from_ms)
         self._replay_from_ms = self._position_ms
         self._reset_ms = self._listen_from_ms
+        decoder.set_keyterms(spec.keyterms)
+        decoder.prepare()
 
     def feed(self, pcm16: bytes) -> list[Event]:
         """Take the next audio, 16 kHz mono PCM16, an even number of bytes."""
+        if self._turn is None:
+            self._decoder.prepare()
         self._rest += pcm16
         size = self._frame_bytes
         whole = len(self._rest) - len(self._rest) % size
@@ -123,7 +133,9 @@ class EmbeddedSession:
         return self._take_events()
 
     def update(self, change: SessionChange) -> None:
-        """Apply a change to audio fed from now on; only turn detection matters to this engine."""
+        """Apply a change to audio fed from now on: turn detection at once, keyterms from the next turn on."""
+        if change.keyterms is not None:
+            self._decoder.set_keyterms(change.keyterms)
         if change.turn_detection is not None:
             self._classifier.threshold = change.turn_detection.vad_threshold
             self._endpointer.configure(change.turn_detection)
@@ -218,6 +230,7 @@ class EmbeddedSession:
             is_confirmed=self._gate.is_open,
             # Without words yet there may still be some: the last pass decides.
             has_words=True if turn.words else None,
+            last_word=turn.words[-1].text if turn.words else "",
         )
         close = self._endpointer.receive(facts)
         if close is not None:
@@ -247,16 +260,40 @@ class EmbeddedSession:
     def _pause(self, turn: _Turn) -> None:
         if not turn.in_pause:
             turn.in_pause = True
-            turn.done_words += tuple(_marked(word, is_final=False) for word in self._decoder.finish())
+            turn.done_words += self._decoder.finish()
             turn.words = turn.done_words
         while len(turn.held) * self._frame_ms > PRE_ROLL_MS:
             turn.held.popleft()
 
     def _tell(self, turn: _Turn) -> None:
         text = " ".join(word.text for word in turn.words)
-        if self._cadence.is_due(text, self._position_ms, self._endpointer.silence_ms(self._position_ms)):
+        silence_ms = self._endpointer.silence_ms(self._position_ms)
+        if self._cadence.is_due(text, self._position_ms, silence_ms, final_words=len(turn.done_words)):
             turn.told_words = turn.words
-            self._events.append(Hypothesis(turn_order=self._turn_order, words=turn.words, audio_ms=self._position_ms))
+            self._events.append(
+                Hypothesis(
+                    turn_order=self._turn_order,
+                    words=turn.words,
+                    audio_ms=self._position_ms,
+                    end_of_turn_confidence=self._endpointer.confidence(self._position_ms),
+                )
+            )
+        if turn.in_pause and self._style is TurnStyle.UNIVERSAL:
+            self._end_utterance(turn)
+
+    def _end_utterance(self, turn: _Turn) -> None:
+        """Report the words of the last utterance, once; the turn goes on."""
+        words = len(turn.done_words)
+        if words > turn.uttered_words:
+            self._events.append(
+                UtteranceEnd(
+                    turn_order=self._turn_order,
+                    first_word=turn.uttered_words,
+                    end_word=words,
+                    audio_ms=self._position_ms,
+                )
+            )
+            turn.uttered_words = words
 
     def _close(self, close: TurnClose | None) -> None:
         turn, self._turn = self._turn, None
@@ -277,8 +314,7 @@ class EmbeddedSession:
                     turn_order=self._turn_order,
                     words=words,
                     reason=close.reason,
-                    # This engine has no score; that the turn is over is certain.
-                    end_of_turn_confidence=1.0,
+                    end_of_turn_confidence=close.confidence,
                     silence_before_end_ms=close.silence_ms,
                     audio_ms=close.end_ms,
                 )

@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from services.asr.endpointing import (
     ALLOWED_MOVES,
     LONGEST_TURN_MS,
+    OPEN_WORDS,
     PENDING_LIMIT_MS,
     PENDING_SILENCE_MS,
     Endpointer,
     FrameFacts,
     TurnClose,
     TurnPhase,
+    end_of_turn_score,
     ends_sentence,
+    leaves_open,
 )
 from services.asr.engines.base import TurnDetection, TurnEndReason, TurnStyle
 
@@ -91,11 +94,115 @@ def test_turn_with_score_at_threshold_waits_for_max_silence():
     assert (close.reason, close.silence_ms) == (TurnEndReason.SILENCE, 1280)
 
 
-def test_turn_without_score_waits_for_max_silence():
-    """An engine without a score has the acoustic branch only."""
-    close = rig().hear(5000, speech=False, score=None)
+def test_turn_without_score_or_text_waits_for_max_silence():
+    """Where nothing is known of the text there is the acoustic branch only."""
+    close = rig().hear(5000, speech=False)
     assert close is not None
-    assert close.reason is TurnEndReason.SILENCE
+    assert (close.reason, close.confidence) == (TurnEndReason.SILENCE, 0)
+
+
+def ended_by(last_word: str, **settings) -> tuple[TurnEndReason | None, int]:
+    """Return why and after how much silence a turn ends whose text ends in a word."""
+    close = rig(**settings).hear(5000, speech=False, last_word=last_word)
+    assert close is not None
+    return close.reason, close.silence_ms
+
+
+@pytest.mark.parametrize("word", ["Friday.", "really?", "Stop!", "好。"])
+def test_turn_with_finished_sentence_ends_at_min_silence(word):
+    """A terminal mark is enough at the default threshold."""
+    assert ended_by(word) == (TurnEndReason.CONFIDENCE, 400)
+
+
+@pytest.mark.parametrize("word", ["friday", "twelve", "thanks", "you"])
+def test_turn_with_unpunctuated_word_ends_after_some_more_silence(word):
+    """An engine that writes no punctuation waits a little longer, and not for max_turn_silence."""
+    reason, silence_ms = ended_by(word)
+    assert reason is TurnEndReason.CONFIDENCE
+    assert 700 <= silence_ms <= 750
+
+
+@pytest.mark.parametrize("word", ["the", "of", "and", "would", "I", "we're", "um", "Tuesday,", "好，"])
+def test_turn_with_open_end_waits_for_max_silence(word):
+    """After a function word or a comma somebody is still talking."""
+    assert ended_by(word) == (TurnEndReason.SILENCE, 1280)
+
+
+@pytest.mark.parametrize("word", ["friday", "Friday.", "the"])
+@pytest.mark.parametrize(
+    ("threshold", "reason", "silence_ms"), [(0.0, TurnEndReason.CONFIDENCE, 400), (1.0, TurnEndReason.SILENCE, 1280)]
+)
+def test_turn_threshold_zero_or_one_leaves_one_branch(word, threshold, reason, silence_ms):
+    """0 ends every pause of min_turn_silence, 1 none before max_turn_silence, whatever was said."""
+    assert ended_by(word, threshold=threshold) == (reason, silence_ms)
+
+
+@pytest.mark.parametrize("last_word", ["friday", "the", "Friday."])
+@pytest.mark.parametrize("threshold", [0.2, 0.4, 0.7])
+def test_turn_end_confidence_tells_the_branch(last_word, threshold):
+    """Above the threshold the semantic branch ended the turn, else the silence."""
+    close = rig(threshold=threshold).hear(5000, speech=False, last_word=last_word)
+    assert close is not None
+    assert (close.confidence > threshold) is (close.reason is TurnEndReason.CONFIDENCE)
+
+
+def test_turn_speech_after_a_pause_starts_the_silence_again():
+    """The score counts the silence since the last speech only."""
+    made = rig()
+    assert made.hear(700, speech=False, last_word="friday") is None
+    assert made.hear(20, speech=True, last_word="friday") is None
+    assert made.hear(700, speech=False, last_word="friday") is None
+
+
+def test_own_score_of_an_engine_replaces_ours():
+    """The text does not matter then."""
+    close = rig().hear(5000, speech=False, last_word="Friday.", score=0.1)
+    assert close is not None
+    assert (close.reason, close.confidence) == (TurnEndReason.SILENCE, 0.1)
+
+
+def test_confidence_of_the_open_turn_rises_with_silence():
+    """Hypotheses carry it; a new turn starts without one."""
+    made = rig()
+    assert made.endpointer.confidence(made.at_ms) == 0
+    seen = []
+    for _ in range(3):
+        made.hear(200, speech=False, last_word="friday")
+        seen.append(made.endpointer.confidence(made.at_ms))
+    assert 0 < seen[0] < seen[1] < seen[2] < 0.4
+    made.endpointer.force(made.at_ms)
+    made.begin()
+    assert made.endpointer.confidence(made.at_ms) == 0
+
+
+def test_score_doubt_about_silence_lowers_it():
+    """An engine that is sure to hear nothing adds nothing, one that is not takes away."""
+    sure, unsure = (end_of_turn_score("friday", 700, 400, probability) for probability in (1.0, 0.5))
+    assert unsure < sure == end_of_turn_score("friday", 700, 400)
+
+
+@given(st.text(max_size=12), st.integers(0, 100_000), st.integers(1, 10_000), st.none() | st.floats(0, 1))
+def test_score_any_input_is_a_probability_that_grows_with_silence(text, silence_ms, min_silence_ms, blank):
+    """Never below 0, never above 1, never less sure after more silence."""
+    first, later = (end_of_turn_score(text, at_ms, min_silence_ms, blank) for at_ms in (silence_ms, silence_ms + 500))
+    assert 0 <= first <= later <= 1
+
+
+def test_open_words_are_plain_lower_case():
+    """A list that is compared in lower case holds nothing else."""
+    assert all(word == word.lower().strip() and not ends_sentence(word) for word in OPEN_WORDS)
+
+
+@pytest.mark.parametrize("text", ["and THE", "well,", "いや、", "لكن،", "I'm"])
+def test_leaves_open_text_that_asks_for_more(text):
+    """Function words in any case, and commas of every supported script."""
+    assert leaves_open(text)
+
+
+@pytest.mark.parametrize("text", ["", " ", "friday", "the.", "theatre"])
+def test_leaves_open_other_text_does_not(text):
+    """Neither content words nor finished sentences."""
+    assert not leaves_open(text)
 
 
 def test_threshold_zero_ends_every_min_silence_pause_without_score():
@@ -150,14 +257,14 @@ def test_ends_sentence_other_text_is_not(text):
 
 def test_pro_turn_with_terminal_mark_ends_by_punctuation_at_min_silence():
     """Pro turns end at min_turn_silence when the text is a finished sentence."""
-    close = rig(TurnStyle.PRO, min_ms=100, max_ms=1000).hear(5000, speech=False, ends_sentence=True)
+    close = rig(TurnStyle.PRO, min_ms=100, max_ms=1000).hear(5000, speech=False, last_word="done.")
     assert close is not None
     assert (close.reason, close.silence_ms) == (TurnEndReason.PUNCTUATION, 100)
 
 
 def test_pro_turn_without_terminal_mark_ends_at_max_silence():
-    """Otherwise they wait."""
-    close = rig(TurnStyle.PRO, min_ms=100, max_ms=1000).hear(5000, speech=False)
+    """Otherwise they wait, and then end regardless."""
+    close = rig(TurnStyle.PRO, min_ms=100, max_ms=1000).hear(5000, speech=False, last_word="and")
     assert close is not None
     assert (close.reason, close.silence_ms) == (TurnEndReason.SILENCE, 1000)
 
@@ -224,9 +331,10 @@ def test_finish_pending_turn_drops_it():
     assert close.reason is None
 
 
-def test_turn_of_60_s_ends_by_limit():
+@pytest.mark.parametrize("style", list(TurnStyle))
+def test_turn_of_60_s_ends_by_limit(style):
     """Nobody talks for ever in one turn."""
-    close = rig().hear(100_000, speech=True, has_words=True)
+    close = rig(style).hear(100_000, speech=True, has_words=True, last_word="and")
     assert close is not None
     assert (close.reason, close.end_ms) == (TurnEndReason.LIMIT, LONGEST_TURN_MS)
 

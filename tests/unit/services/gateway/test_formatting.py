@@ -177,6 +177,24 @@ def test_written_form_long_pause_separates_numbers() -> None:
     assert joined(written_form((first, apart))) == "20 5."
 
 
+@pytest.mark.parametrize(
+    ("words", "written"),
+    [
+        ("iPhone seventeen is here", "iPhone 17 is here."),
+        ("the Zephyr QX-9 runs Kubernetes", "The Zephyr QX-9 runs Kubernetes."),
+        ("we heard Twenty One Pilots twenty one times", "We heard Twenty One Pilots 21 times."),
+        ("call Seven eleven on monday", "Call Seven 11 on Monday."),
+        ("nineteen Oh five", "19 Oh 5."),
+        ("AT&T", "AT&T."),
+        ("sign up for Yahoo!", "Sign up for Yahoo!"),
+        ("Is it Kubernetes", "Is it Kubernetes?"),
+    ],
+)
+def test_written_form_words_with_capitals_stay_as_they_are(words: str, written: str) -> None:
+    """A keyterm keeps the client's spelling at the start of a sentence and where it looks like a number."""
+    assert joined(written_form(spoken(words))) == written
+
+
 @given(st.lists(st.one_of(st.sampled_from(_NUMBER_WORDS.split()), st.text(min_size=1, max_size=6)), max_size=20))
 def test_written_form_any_words_keep_order_and_times(texts: list[str]) -> None:
     """Written words cover the spoken ones in order: none lost, none twice."""

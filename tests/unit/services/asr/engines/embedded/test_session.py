@@ -22,6 +22,7 @@ from services.asr.engines.base import (
     TurnEnd,
     TurnEndReason,
     TurnStyle,
+    UtteranceEnd,
 )
 from services.asr.engines.embedded.session import EmbeddedSession
 from tests.support.embedded_engine import run_session, universal_spec
@@ -36,6 +37,12 @@ BYTES_PER_MS = 32
 def turn_ends(events: list[Event]) -> list[TurnEnd]:
     """Return the turn ends among events."""
     return [event for event in events if isinstance(event, TurnEnd)]
+
+
+def told_of(turn_order: int, events: list[Event]) -> list[Event]:
+    """Return what is told of one turn: its words, its utterances and its end."""
+    kinds = Hypothesis | UtteranceEnd | TurnEnd
+    return [event for event in events if isinstance(event, kinds) and event.turn_order == turn_order]
 
 
 def words_of(turn: TurnEnd | Hypothesis) -> str:
@@ -66,11 +73,23 @@ def test_session_turn_orders_are_consecutive(events):
         ended += isinstance(event, TurnEnd)
 
 
-def test_session_words_are_final_at_turn_end_only(events):
-    """Words change until the turn ends; then they have posteriors, times in order and no markers."""
+def test_session_final_words_stay_as_they_are(events):
+    """Words are final from the front, each of a pause's at once, and every later event of the turn begins with them."""
+    settled = ()
     for event in events:
-        if isinstance(event, Hypothesis):
-            assert not any(word.is_final for word in event.words)
+        if isinstance(event, Hypothesis | TurnEnd):
+            assert event.words[: len(settled)] == settled
+            settled = tuple(word for word in event.words if word.is_final)
+            assert event.words[: len(settled)] == settled
+        if isinstance(event, UtteranceEnd):
+            assert event.end_word == len(settled)
+        if isinstance(event, TurnEnd):
+            settled = ()
+
+
+def test_session_turn_ends_with_final_words(events):
+    """They have posteriors, times in order and no markers."""
+    for event in events:
         if isinstance(event, TurnEnd):
             assert all(word.is_final and 0 <= word.confidence <= 1 for word in event.words)
             assert all(word.text.isascii() and word.text == word.text.lower() for word in event.words)
@@ -134,7 +153,7 @@ def test_session_any_split_gives_the_same_events(detector, decoder, conversation
 
 
 def test_session_resumed_at_replay_position_repeats_the_turn(detector, decoder, conversation, events):
-    """From every position the reports name, a new session yields the next turn, word for word."""
+    """From every position the reports name, a new session yields the next turn with all its hypotheses."""
     ends = turn_ends(events)
     tried = set()
     for at, event in enumerate(events):
@@ -151,7 +170,7 @@ def test_session_resumed_at_replay_position_repeats_the_turn(detector, decoder, 
         expected = ends[len(before) :][:1]
         until_ms = expected[0].audio_ms if expected else len(conversation) // BYTES_PER_MS
         resumed = session.feed(conversation[event.replay_from_ms * BYTES_PER_MS : until_ms * BYTES_PER_MS])
-        assert turn_ends(resumed) == expected
+        assert told_of(len(before), resumed) == told_of(len(before), events)
     assert len(tried) >= 3
 
 
@@ -231,14 +250,66 @@ def test_session_turn_without_words_is_dropped():
 
 
 def test_session_pause_inside_a_turn_joins_its_utterances():
-    """The decoder finishes an utterance in a pause; the turn has the words of all, final at its end."""
+    """The decoder finishes an utterance in a pause: its words are final at once, the turn has the words of all."""
     session = scripted(universal_spec(), partial=("b",), final=("a",))
     events = session.feed(loud(1500) + quiet(600) + loud(1500) + quiet(1500))
-    texts = [words_of(event) for event in events if isinstance(event, Hypothesis)]
-    assert texts == ["b", "a", "a b", "a a"]
+    told = [event for event in events if isinstance(event, Hypothesis)]
+    assert [words_of(event) for event in told] == ["b", "a", "a b", "a a"]
+    assert [[word.is_final for word in event.words] for event in told] == [[False], [True], [True, False], [True, True]]
     (end,) = turn_ends(events)
-    assert [(word.text, word.is_final) for word in end.words] == [("a", True), ("a", True)]
+    assert end.words == told[-1].words
     assert end.words[1].start_ms >= 1500
+
+
+def test_session_pause_inside_a_turn_ends_an_utterance():
+    """Each pause tells the words since the one before, right after the hypothesis that holds them as final."""
+    session = scripted(universal_spec(), partial=("b",), final=("a",))
+    events = session.feed(loud(1500) + quiet(600) + loud(1500) + quiet(1500))
+    at = [number for number, event in enumerate(events) if isinstance(event, UtteranceEnd)]
+    assert [(events[number].first_word, events[number].end_word) for number in at] == [(0, 1), (1, 2)]
+    for number in at:
+        assert isinstance(events[number - 1], Hypothesis)
+        assert events[number - 1].audio_ms == events[number].audio_ms
+
+
+def test_session_pause_without_words_ends_no_utterance():
+    """The last pass over what was said may leave nothing of it."""
+    events = scripted(universal_spec(), partial=("b",), final=()).feed(loud(1500) + quiet(600))
+    assert [words_of(event) for event in events if isinstance(event, Hypothesis)] == ["b"]
+    assert not any(isinstance(event, UtteranceEnd) for event in events)
+
+
+def test_session_utterance_ending_with_its_turn_is_not_told_apart():
+    """The turn's end says it all."""
+    session = scripted(universal_spec(threshold=0.0), partial=("b",), final=("a",))
+    events = session.feed(loud(1500) + quiet(1500))
+    assert not any(isinstance(event, UtteranceEnd) for event in events)
+    assert [turn.silence_before_end_ms for turn in turn_ends(events)] == [416]
+
+
+def test_session_pro_has_no_utterances():
+    """Pro turns are told whole."""
+    session = scripted(universal_spec(style=TurnStyle.PRO), partial=("b",), final=("a",))
+    events = session.feed(loud(1500) + quiet(600) + loud(1500) + quiet(1500))
+    assert not any(isinstance(event, UtteranceEnd) for event in events)
+
+
+def test_session_content_word_ends_the_turn_before_max_silence():
+    """The semantic branch, on the words the pause decided; the confidence is above the threshold there only."""
+    events = scripted(universal_spec(), partial=("the",), final=("friday",)).feed(loud(1500) + quiet(1500))
+    (end,) = turn_ends(events)
+    assert end.reason is TurnEndReason.CONFIDENCE
+    assert 700 <= end.silence_before_end_ms <= 750
+    assert 0.4 < end.end_of_turn_confidence < 1
+    assert all(0 < event.end_of_turn_confidence <= 0.4 for event in events if isinstance(event, Hypothesis))
+
+
+def test_session_function_word_waits_for_max_silence():
+    """The sentence goes on, although the words before the pause had ended in another."""
+    events = scripted(universal_spec(), partial=("friday",), final=("the",)).feed(loud(1500) + quiet(1500))
+    (end,) = turn_ends(events)
+    assert (end.reason, end.silence_before_end_ms) == (TurnEndReason.SILENCE, 1280)
+    assert 0 < end.end_of_turn_confidence < 0.4
 
 
 def test_session_pre_roll_reaches_back_but_not_into_the_turn_before():
