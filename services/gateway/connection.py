@@ -19,6 +19,8 @@ from services.gateway.session import CloseClient, Measured, SendFrame, Session
 from services.gateway.upstream import RecognizerStream
 from services.gateway.waiting_audio import WaitingAudio
 
+# One read of a socket can bring 40,000 tiny messages; other sessions get their turn in between.
+MESSAGES_A_TURN = 16
 # 300 s of audio in the shortest frames are 6,000 requests; a flood of control messages stops being read here.
 MAX_WAITING_REQUESTS = 16_384
 # A client that is not read cannot be seen to leave, nor its pongs; recognisers that lag for longer have failed it.
@@ -156,6 +158,7 @@ class Connection:
 
     async def _read_client(self) -> None:
         session, clock = self._session, self._clock
+        messages = 0
         with suppress(ConnectionClosed):  # told below, as every end of the socket is
             async for message in self._socket:
                 if isinstance(message, str):
@@ -171,6 +174,9 @@ class Connection:
                     await self._link.room()
                 if self._waiting_audio.must_wait(self._waiting_bytes):
                     await self._until_room()
+                messages += 1
+                if messages % MESSAGES_A_TURN == 0:
+                    await asyncio.sleep(0)  # none of the above waits while messages are there and all goes well
         session.receive_disconnect()
         await self._flush()
 

@@ -162,6 +162,8 @@ class GuardedConnection(ServerConnection):
             return
         for at in range(0, len(data), SLICE_BYTES):
             self._receive(data[at : at + SLICE_BYTES])
+            if self.transport.is_closing():
+                return
 
     def process_event(self, event: Event) -> None:
         """Take one frame or the request."""
@@ -209,11 +211,13 @@ class GuardedConnection(ServerConnection):
             return
         self._is_given_up = True
         self._doorway.report_given_up(reason)
-        if self.protocol.state is OPEN:
-            self.protocol.fail(CloseCode.POLICY_VIOLATION, reason)
-            self.send_data()
         if self._timer is not None:
             self._timer.cancel()
+        if self.protocol.state is not OPEN:  # before its session, or after the end of it
+            self.transport.abort()
+            return
+        self.protocol.fail(CloseCode.POLICY_VIOLATION, reason)
+        self.send_data()
         self._timer = self.loop.call_later(LAST_READ_LIMIT_S, self.transport.abort)
 
 

@@ -1,4 +1,4 @@
-"""A WebSocket client made of bytes: it sends what it is told, right or wrong, and reads frames by the letter of RFC 6455."""
+"""A WebSocket client made of bytes: it sends right and wrong alike, and reads by the letter of RFC 6455."""
 
 from __future__ import annotations
 

