@@ -9,7 +9,7 @@ SHELL  := /bin/bash
 export AAI_DRAIN_LIMIT_S ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop test check format bench bench-speech bench-latency bench-recovery bench-detector protos clean
+.PHONY: help run stop test test-clients check format bench bench-speech bench-latency bench-recovery bench-gateway bench-detector chaos-asr protos clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,6 +26,12 @@ stop:  ## end everything that make run started
 
 test: $(VENV)/.installed-dev  ## run all tests
 	$(BIN)/pytest
+
+# Environments are kept in CLIENTS_CACHE_DIR, by default ~/.cache/aai-streaming/clients.
+test-clients: $(VENV)/.installed-dev  ## run real clients, unmodified, against both stacks
+	@tests/support/install_packages.sh node npm
+	@$(BIN)/python -m tests.clients.environments
+	$(BIN)/pytest tests/clients
 
 check: $(VENV)/.installed-dev  ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
@@ -47,6 +53,12 @@ bench-latency: $(VENV)/.installed-dev  ## six sessions at once: last word to fin
 
 bench-recovery: $(VENV)/.installed-dev  ## kill each program in turn: seconds until words come back
 	$(BIN)/python -m tests.bench.recovery
+
+chaos-asr: $(VENV)/.installed-dev  ## kill the ASR server twenty times in mid-turn: seconds until sessions go on
+	$(BIN)/python -m tests.bench.asr_kills
+
+bench-gateway: $(VENV)/.installed-dev  ## processor time per audio frame, sessions per core, 10,000 idle sockets
+	$(BIN)/python -m tests.bench.gateway
 
 bench-detector: $(VENV)/.installed-dev  ## compare the two speech detectors
 	$(BIN)/python -m tests.bench.speech_detector $(if $(AUDIO),--audio $(AUDIO))
@@ -75,7 +87,7 @@ $(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	@PYTHON=$(BIN)/python tests/support/install_packages.sh
+	@tests/support/install_packages.sh tmux
 	@echo "Installing the test packages and torch (CPU)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check 'torch==2.13.0'
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
