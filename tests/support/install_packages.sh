@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Install the Debian packages the tests use, when something is missing.
+# Install the Debian packages of the commands that the tests use, where one is missing.
+# Usage: install_packages.sh COMMAND...
 set -euo pipefail
-declare -A package_of=([tmux]=tmux)
+declare -A package_of=([node]=nodejs [npm]=npm [tmux]=tmux)
 missing=()
-for command in "${!package_of[@]}"; do
+for command in "$@"; do
     command -v "$command" >/dev/null || missing+=("${package_of[$command]}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
