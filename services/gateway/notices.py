@@ -41,7 +41,8 @@ class Notices:
 
     def receive_activity(self, activity: asr.SpeechActivity) -> list[Silence]:
         """Take a progress report; return its silent ranges when they are asked for."""
-        self._max_probability = max(self._max_probability, activity.max_speech_probability)
+        if activity.max_speech_probability > self._max_probability:  # not true for NaN
+            self._max_probability = min(1.0, activity.max_speech_probability)
         if not self.silence:
             return []
         return [Silence(start_ms=silent.start_ms, end_ms=silent.end_ms) for silent in activity.silences]

@@ -24,6 +24,8 @@ SAMPLES_PER_MS = 16
 BYTES_PER_SAMPLE = 2
 # Streams that are lost one after the other without any progress: the audio itself may be the cause.
 MAX_FRUITLESS_STREAMS = 5
+# What both the recogniser's protocol and every client's integers can carry, with room for one more.
+MAX_TURN_ORDER = 2**31 - 2
 # A backend that stays away for this long ends the session.
 AWAY_LIMIT_MS = 30_000
 FIRST_RETRY_MS = 100
@@ -172,7 +174,7 @@ class Recognition:
         """Take one response; return False when it repeats what was told before a resume.
 
         Raises:
-            UpstreamError: the stream was not ready yet.
+            UpstreamError: the stream was not ready yet, or what it says cannot be.
         """
         kind = response.WhichOneof("response")
         if kind == "ready":
@@ -182,8 +184,10 @@ class Recognition:
             raise UpstreamError("the recogniser spoke before it was ready")
         elif kind == "speech_activity":
             activity = response.speech_activity
-            self._consumed_ms = max(self._consumed_ms, activity.audio_ms)
-            self._forget_before(activity.replay_from_ms)
+            # Nobody can have heard what was not sent yet.
+            sent_ms = self._position_samples // SAMPLES_PER_MS
+            self._consumed_ms = max(self._consumed_ms, min(activity.audio_ms, sent_ms))
+            self._forget_before(min(activity.replay_from_ms, sent_ms))
             self._fruitless_streams = 0
             self._retry_pause_ms = FIRST_RETRY_MS
         elif kind == "hypothesis":
@@ -200,6 +204,8 @@ class Recognition:
         elif kind == "turn_end":
             if response.turn_end.turn_order < self._next_turn_order:
                 return False
+            if response.turn_end.turn_order > MAX_TURN_ORDER:
+                raise UpstreamError("the recogniser's number of a turn is impossible")
             self._next_turn_order = response.turn_end.turn_order + 1
             self._turns_ended_ms = response.turn_end.audio_ms
             self._heard_ms = max(self._heard_ms, response.turn_end.audio_ms)

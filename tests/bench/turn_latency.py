@@ -57,7 +57,7 @@ async def stream(endpoint: str, pcm: bytes, offset_s: float) -> SessionResult:
     await asyncio.sleep(offset_s)
     uri = (
         f"{endpoint}/v3/ws?sample_rate={SAMPLE_RATE_HZ}&speech_model=universal-streaming-english"
-        f"&max_turn_silence={MAX_TURN_SILENCE_MS}"
+        f"&max_turn_silence={MAX_TURN_SILENCE_MS}&end_of_turn_confidence_threshold=1"
     )
     sent_at: list[float] = []  # per frame
     async with connect(uri, additional_headers={"Authorization": "self-hosted"}, compression=None) as socket:
