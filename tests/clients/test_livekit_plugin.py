@@ -26,7 +26,7 @@ TRIES = 4
 
 def stream(label: str, stack: str, *steps: tuple[str, Any], **options: Any) -> ClientRun:
     """Describe one stream that does these steps."""
-    return client_run(LIVEKIT, stack, label=label, audio=RECORDING, speed=2, steps=steps, **options)
+    return client_run(LIVEKIT, stack, label=label, audio=RECORDING, steps=steps, **options)
 
 
 DEFAULT = [stream("default", stack, WHOLE) for stack in STACKS]

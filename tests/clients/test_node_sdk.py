@@ -30,7 +30,7 @@ TRIES = 3
 
 def session(label: str, stack: str, *steps: tuple[str, Any], **options: Any) -> ClientRun:
     """Describe one session that does these steps."""
-    return client_run(NODE, stack, secure=True, label=label, audio=RECORDING, speed=2, steps=steps, **options)
+    return client_run(NODE, stack, secure=True, label=label, audio=RECORDING, steps=steps, **options)
 
 
 IN_ENGLISH = session("english", "universal", WHOLE, transcriber={"speechModel": ENGLISH, "formatTurns": True})

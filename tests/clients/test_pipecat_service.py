@@ -15,20 +15,30 @@ PIPECAT = Client("pipecat-service", "pipecat_service.py")
 RECORDING = "order.wav"
 WHOLE = ("audio", (0, None))
 SENTENCES = 2
-ALL_HEARD = (WHOLE, ("await_finals", SENTENCES))
+# In the pause between the sentences.
+CUT_MS = 4000
 # Longer than the pause between the sentences.
 LONG_SILENCE = {"min_turn_silence": 2000}
 
 
 def pipeline(label: str, stack: str, *steps: tuple[str, Any], **options: Any) -> ClientRun:
     """Describe one pipeline that does these steps."""
-    return client_run(PIPECAT, stack, label=label, audio=RECORDING, speed=2, steps=steps, **options)
+    return client_run(PIPECAT, stack, label=label, audio=RECORDING, steps=steps, **options)
 
 
 DEFAULT = [pipeline("default", stack, WHOLE) for stack in STACKS]
 IN_ENGLISH = pipeline("english", "universal", WHOLE, settings={"model": ENGLISH})
 FORCED = [
-    pipeline(f"forced-{settings.get('model', 'default')}", stack, *ALL_HEARD, detector=True, settings=settings)
+    pipeline(
+        f"forced-{settings.get('model', 'default')}",
+        stack,
+        ("audio", (0, CUT_MS)),
+        ("await_finals", 1),
+        ("audio", (CUT_MS, None)),
+        ("await_finals", SENTENCES),
+        detector=True,
+        settings=settings,
+    )
     for stack, settings in (("universal", {"model": ENGLISH}), ("universal", LONG_SILENCE), ("u3pro", LONG_SILENCE))
 ]
 OWN_TURNS = [
@@ -37,7 +47,10 @@ OWN_TURNS = [
 REMINDED = [
     pipeline("reminded", stack, ("update", {"agent_context": "What would you like?"}), WHOLE) for stack in STACKS
 ]
-RECONNECTED = [pipeline("reconnected", stack, WHOLE, ("update", LONG_SILENCE), WHOLE) for stack in STACKS]
+RECONNECTED = [
+    pipeline("reconnected", stack, WHOLE, ("await_finals", SENTENCES), ("update", LONG_SILENCE), WHOLE)
+    for stack in STACKS
+]
 REFUSED = [
     pipeline(f"refused-{model}", stack, ("await_unusable", None), settings={"model": model})
     for stack, model in (("universal", "no-such-model"), ("u3pro", "no-such-model"), ("u3pro", ENGLISH))
