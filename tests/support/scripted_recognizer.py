@@ -128,7 +128,9 @@ class ScriptedRecognizer(asr_v1_pb2_grpc.SpeechRecognitionServicer):
         self, request_iterator: AsyncIterator[asr.RecognizeRequest], context: grpc.aio.ServicerContext[Any, Any]
     ) -> None:
         """Serve one session."""
-        first = await anext(request_iterator)
+        first = await anext(request_iterator, None)
+        if first is None:
+            return  # the client has changed its mind
         if self.refuse:
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, REFUSAL)
         self.configs.append(first.config)
