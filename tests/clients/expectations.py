@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from tests.clients.sessions import Heard
 from tests.support.streaming import sample_text, words_wrong
 
@@ -16,6 +18,7 @@ STACKS = tuple(NAMES)
 # appointment.wav pauses from 4.0 to 5.5 s, longer than the default of max_turn_silence.
 IN_THE_PAUSE_MS = 4800
 LONG_SILENCE_MS = 5000
+TOKEN_SESSION_LIMIT = timedelta(seconds=600)  # what the drivers ask for; without a limit sessions last three hours
 FIRST_SENTENCE, SECOND_SENTENCE = (f"{part.rstrip('.')}." for part in sample_text("appointment.wav").split(". "))
 
 
@@ -73,3 +76,10 @@ def assert_refused(heard: Heard, code: int, text: str) -> None:
     assert error["code"] == code, heard.report()
     assert text in error["text"], heard.report()
     assert not heard.of("Begin"), heard.report()
+
+
+def assert_connected_with_a_limited_token(heard: Heard) -> None:
+    """A token was made and used, and the session ends when the token says so."""
+    assert heard.kinds[:2] == ["token", "Begin"], heard.report()
+    expires_at = datetime.fromisoformat(heard.one("Begin")["expires_at"])
+    assert expires_at <= datetime.now(UTC) + TOKEN_SESSION_LIMIT, heard.report()

@@ -16,6 +16,7 @@ from tests.clients.expectations import (
     PRO,
     SECOND_SENTENCE,
     STACKS,
+    assert_connected_with_a_limited_token,
     assert_ended_well,
     assert_formatted,
     assert_partials_came_early,
@@ -75,7 +76,7 @@ def test_recording_is_transcribed_over_either_transport(run: ClientRun, heard: H
 @pytest.mark.parametrize("run", TOKEN)
 def test_temporary_token_of_the_stack_connects(heard: Heard) -> None:
     """Made over https with the key, then used instead of it, and its session limit holds."""
-    assert heard.kinds[:2] == ["token", "Begin"]
+    assert_connected_with_a_limited_token(heard)
     assert_ended_well(heard)
 
 

@@ -14,6 +14,7 @@ from tests.clients.expectations import (
     MULTILINGUAL,
     SECOND_SENTENCE,
     STACKS,
+    assert_connected_with_a_limited_token,
     assert_ended_well,
     assert_formatted,
     assert_partials_came_early,
@@ -41,8 +42,8 @@ def test_recording_is_transcribed(heard: Heard) -> None:
 
 @pytest.mark.parametrize("run", runs(label="token", audio=WEATHER, token=True))
 def test_temporary_token_of_the_stack_connects(heard: Heard) -> None:
-    """Made over https with the key, then used instead of it."""
-    assert heard.kinds[:2] == ["token", "Begin"]
+    """Made over https with the key, then used instead of it; its session limit holds."""
+    assert_connected_with_a_limited_token(heard)
     assert_transcribed(heard, WEATHER)
     assert_ended_well(heard)
 
