@@ -488,8 +488,13 @@ class Session:
         self._move(State.CLOSED)
 
     def _give_up_draining(self, now_ms: int) -> None:
-        """End for a client that will not wait longer; a lost stream means lost words, and is no order."""
+        """End for a client that will not wait longer, with the open turn as far as it was heard.
+
+        A lost stream means lost words, and is no end in order.
+        """
         if self._recognition.phase is Phase.LIVE:
+            for message in self._assembler.end_open_turn():
+                self._send(message)
             self._drop_upstream()
             self._terminate(now_ms)
         else:

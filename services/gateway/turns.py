@@ -61,7 +61,8 @@ class TurnAssembler:
         self._announced = False
         self._language: tuple[str, float] | None = None
         self._delivered_ms = 0  # audio position up to which utterances of the open turn went out
-        self._heard = asr.Hypothesis()  # the last one of the open turn
+        self._heard = asr.Hypothesis()  # the last one of the open turn that the client was told
+        self._latest = asr.Hypothesis()  # the last one, told or not
         self._words: tuple[TurnWord, ...] = ()  # and its words as the client has them, not redacted or filtered
 
     def receive(self, response: asr.RecognizeResponse) -> list[ServerMessage]:
@@ -89,7 +90,19 @@ class TurnAssembler:
             self._begin_turn(turn_order)
         return turn_order == self._turn_order
 
+    def end_open_turn(self) -> list[ServerMessage]:
+        """Return the final of the open turn as last heard, for want of the recogniser's own; none without words."""
+        last = self._latest
+        if not last.words:
+            return []
+        return self._final(
+            asr.TurnEnd(
+                turn_order=last.turn_order, words=last.words, end_of_turn_confidence=last.end_of_turn_confidence
+            )
+        )
+
     def _partial(self, hypothesis: asr.Hypothesis) -> list[ServerMessage]:
+        self._latest = hypothesis
         if not hypothesis.words or not self.rules.include_partial_turns:
             return []
         pro = self.rules.turn_style is TurnStyle.PRO

@@ -666,6 +666,18 @@ def test_terminate_with_stalled_backend_ends_in_time() -> None:
     assert DropUpstream() in driver.outputs
 
 
+@pytest.mark.parametrize("query", ["", "include_partial_turns=false"])
+def test_terminate_with_stalled_backend_ends_the_open_turn_as_it_was_heard(query: str) -> None:
+    """What the recogniser said last is better than nothing."""
+    driver = listening(query)
+    driver.recognized(hypothesis("one two", audio_ms=100))
+    driver.text({"type": "Terminate"})
+    driver.pass_ms(3_500)
+    final, termination = driver.messages[-2:]
+    assert (final["transcript"], final["end_of_turn"], termination["type"]) == ("one two", True, "Termination")
+    assert all(word["word_is_final"] for word in final["words"])
+
+
 def test_terminate_after_real_time_audio_waits_three_and_a_half_seconds() -> None:
     """However busy the backend: the client itself waits no longer than five."""
     driver = draining()
