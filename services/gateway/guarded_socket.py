@@ -37,6 +37,7 @@ IDLE_FRAMES_PER_S = 20
 IDLE_FRAMES_BURST = 100
 # Open files of a worker besides its clients: logs, gRPC, HTTP, admin sockets.
 OWN_DESCRIPTORS = 100
+END_OF_REQUEST = b"\r\n\r\n"
 CONTROL_OPCODES = frozenset({Opcode.PING, Opcode.PONG})
 REFUSALS = {
     Verdict.FULL: (http.HTTPStatus.SERVICE_UNAVAILABLE, "This server has as many connections as it may hold.\n"),
@@ -114,6 +115,8 @@ class GuardedConnection(ServerConnection):
         self._doorway = doorway
         self._visit: Visit  # from connection_made on
         self._request_bytes = 0
+        self._request_end = b""  # of what came so far
+        self._early: bytearray | None = bytearray()  # frames before the handshake was answered; None after it
         self._idle_frames = MessageRate(IDLE_FRAMES_PER_S, IDLE_FRAMES_BURST)
         self._timer: asyncio.TimerHandle | None = None
         self._is_given_up = False
@@ -136,6 +139,7 @@ class GuardedConnection(ServerConnection):
         """Perform the opening handshake, which ends being counted as one."""
         try:
             await super().handshake(process_request, process_response, server_header)
+            self._take_early_frames()
         finally:
             self._doorway.settle(self._visit)
 
@@ -185,11 +189,37 @@ class GuardedConnection(ServerConnection):
             self._timer = None
 
     def _receive(self, data: bytes) -> None:
-        if self.request is None:
-            self._request_bytes += len(data)
-            if self._request_bytes > MAX_REQUEST_BYTES:
-                self._answer(self._too_large(f"a request has at most {MAX_REQUEST_BYTES} bytes"))
-        super().data_received(data)
+        if self._early is not None:
+            data = self._hold_early_frames(self._early, data)
+        if data:
+            super().data_received(data)
+
+    def _hold_early_frames(self, early: bytearray, data: bytes) -> bytes:
+        """Return what belongs to the request, and keep the rest: the library would answer a ping before the request."""
+        if self._request_end == END_OF_REQUEST:
+            early += data
+            if len(early) > MAX_REQUEST_BYTES:
+                self.transport.pause_reading()
+            return b""
+        self._request_bytes += len(data)
+        if self._request_bytes > MAX_REQUEST_BYTES:
+            self._answer(self._too_large(f"a request has at most {MAX_REQUEST_BYTES} bytes"))
+        before = len(self._request_end)
+        joined = self._request_end + data
+        end = joined.find(END_OF_REQUEST)
+        if end < 0:
+            self._request_end = joined[-len(END_OF_REQUEST) + 1 :]
+            return data
+        self._request_end = END_OF_REQUEST
+        length = end + len(END_OF_REQUEST) - before
+        early += data[length:]
+        return data[:length]
+
+    def _take_early_frames(self) -> None:
+        early, self._early = self._early, None
+        if early and self.protocol.state is OPEN:
+            self.transport.resume_reading()
+            self.data_received(bytes(early))
 
     def _too_large(self, limit: str) -> Response:
         return self.protocol.reject(http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, f"Request too large: {limit}.\n")
