@@ -45,6 +45,7 @@ from runtime.errors import (
     UpstreamError,
 )
 from services.gateway.latency import LatencyWatch, Measurement
+from services.gateway.message_rate import MessageRate
 from services.gateway.models import ChosenModel, TurnDefaults, TurnStyle, resolve_turns, turn_defaults
 from services.gateway.notices import Notices
 from services.gateway.parameters import PCM_ENCODINGS, SessionParameters, invalid, parse_configuration_change
@@ -65,6 +66,9 @@ MAX_WAITING_AUDIO_MS = 300_000
 DRAIN_STALL_LIMIT_MS = 3_500
 REAL_TIME_BACKLOG_MS = 5_000
 DEFAULT_MAX_SESSION_S = 10_800
+# Text messages; clients send few.
+TEXTS_PER_S = 20
+TEXTS_BURST = 100
 # How much of a refused message its error repeats.
 ECHO_MAX_CHARACTERS = 200
 
@@ -168,6 +172,7 @@ class Session:
         self._begun_ms = now_ms
         self._last_message_ms = now_ms
         self._received_ms = 0.0
+        self._texts = MessageRate(TEXTS_PER_S, TEXTS_BURST)
         self.latencies = LatencyWatch()
         self._short_frames = 0
         self._drain_progress_ms: int | None = None
@@ -273,6 +278,8 @@ class Session:
             return
         self._last_message_ms = now_ms
         try:
+            if not self._texts.allows(now_ms):
+                raise InvalidInput(f"User Input Validation Error: Too many messages: more than {TEXTS_PER_S} a second")
             self._obey(_decode_message(text), now_ms)
         except ClientError as error:
             self.fail(error)

@@ -256,6 +256,14 @@ async def test_flood_of_idle_frames_is_closed_with_1008(gateway: LoneGateway, fr
         assert (await ended(peer)).close_code == 1008
 
 
+async def test_flood_right_behind_the_request_is_closed(gateway: LoneGateway) -> None:
+    """Who floods before the answer can be there is cut off before its session or closed right after its start."""
+    async with undisturbed(gateway), raw_connection(gateway.port) as peer:
+        peer.write(upgrade_request(gateway.port) + client_frame(PING) * 100_000)
+        await peer.read_answer()
+        assert (await ended(peer)).close_code in (None, 1008)
+
+
 async def test_pings_of_a_lively_client_are_answered(gateway: LoneGateway) -> None:
     """A burst of fifty pings is no flood."""
     async with raw_session(gateway.port) as peer:

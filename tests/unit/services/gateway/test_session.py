@@ -495,6 +495,19 @@ def test_message_refused_is_not_echoed_at_length(frame: str) -> None:
     assert driver.outputs[-1] == CloseClient(3006, "See Error message for details")
 
 
+def test_messages_in_a_burst_are_taken_and_a_flood_is_refused() -> None:
+    """A client that was held up may send what it has at once; twenty a second may go on for ever."""
+    driver = opened()
+    for _ in range(100):
+        driver.text({"type": "KeepAlive"})
+    for _ in range(100):
+        driver.now_ms += 50
+        driver.text({"type": "KeepAlive"})
+    assert driver.state is State.OPEN
+    driver.text({"type": "KeepAlive"})
+    driver.assert_failed(3006, "User Input Validation Error: Too many messages: more than 20 a second")
+
+
 def test_message_with_white_space_is_understood() -> None:
     """Python's json writes blanks."""
     driver = listening()
