@@ -16,11 +16,15 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
 
+from protos.session_v3 import CloseCode
 from runtime.catalog import Model
 from services.gateway.admission import Admission
 from services.gateway.latency import Measurement, PartialSent
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+GONE = 1006  # the connection ended without a close frame
+OTHER_CODE = 4999  # whatever else a client may close with; each label costs memory for ever
+CLOSE_CODES = (*(int(code) for code in CloseCode), 1002, 1003, GONE, 1007, OTHER_CODE)
 LATENCY_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
@@ -58,9 +62,29 @@ class Metrics:
             registry=own,
         )
         self._sockets = Gauge("aai_sockets", "Open client connections.", multiprocess_mode="livesum", registry=own)
+        self._make_children()
         self._merged = CollectorRegistry()
         MultiProcessCollector(self._merged, str(directory))  # type: ignore[no-untyped-call]
         self._merged.register(_HostCollector(admission))
+
+    def _make_children(self) -> None:
+        """Have every file and every value in it made now: later there may be no descriptor or disk left for them.
+
+        Raises:
+            OSError: the files cannot be made.
+        """
+        of_models = (
+            self._sessions, self._turns, self._words, self._audio, self._reconnects,
+            self._partial, self._first_partial, self._turn,
+        )  # fmt: skip
+        for model in Model:
+            for metric in of_models:
+                metric.labels(model)
+            for code in CLOSE_CODES:
+                self._closes.labels(model, str(code))
+        for code in CloseCode:
+            self._refusals.labels(str(int(code)))
+        self.depths(0, 0)
 
     def session_begun(self, model: Model) -> None:
         """Count a session."""
@@ -72,7 +96,8 @@ class Metrics:
 
     def session_ended(self, model: Model, close_code: int | None, reconnects: int) -> None:
         """Count the end of a session; None stands for a connection that was simply gone."""
-        self._closes.labels(model, str(close_code or 1006)).inc()
+        code = GONE if close_code is None else close_code
+        self._closes.labels(model, str(code if code in CLOSE_CODES else OTHER_CODE)).inc()
         self._reconnects.labels(model).inc(reconnects)
 
     def audio_received(self, model: Model, audio_ms: float) -> None:

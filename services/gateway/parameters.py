@@ -22,8 +22,8 @@ MIN_TURN_SILENCE_RANGE_MS = (50, 10_000)
 KEYTERMS_MAX_ITEMS = 100
 KEYTERM_MAX_CHARACTERS = 50
 PROMPT_MAX_CHARACTERS = 1_750
-# A query string is never longer; parsing Python text of any length would hold the event loop.
-PYTHON_LIST_MAX_CHARACTERS = 65_536
+# Room for a hundred terms; parsing longer Python text would hold the event loop for tens of milliseconds.
+PYTHON_LIST_MAX_CHARACTERS = 16_384
 INACTIVITY_RANGE_S = (5, 3_600)
 MAX_SPEAKERS_RANGE = (1, 10)
 SPEAKER_REVISION_RANGE_MS = (0, 86_400_000)

@@ -251,7 +251,8 @@ class Gateway:
             self._state.sessions.remove(opened)
             self._admission.release(opened.admitted)
             self._metrics.audio_received(opened.backend, opened.uncounted_audio_ms())
-            self._metrics.session_ended(opened.backend, client.close_code, opened.session.reconnects)
+            close_code = _close_code(client)
+            self._metrics.session_ended(opened.backend, close_code, opened.session.reconnects)
             failure_cause = opened.session.failure_cause
             (self._log.warning if failure_cause else self._log.info)(
                 "session ended",
@@ -259,7 +260,7 @@ class Gateway:
                 audio_ms=opened.session.received_audio_ms,
                 turns=opened.session.finished_turns,
                 reconnects=opened.session.reconnects,
-                close_code=client.close_code,
+                close_code=close_code,
                 **({"cause": failure_cause} if failure_cause else {}),
             )
             self._webhooks.deliver(opened.session.webhook)
@@ -450,6 +451,12 @@ def _channel_credentials(settings: GatewaySettings) -> grpc.ChannelCredentials |
     """Return how to reach the router: TLS when it was asked for, or when the router of this host speaks it."""
     own = settings.asr_endpoint is None and grpc_tls_files(settings) is not None
     return client_credentials(settings) if settings.secure_asr_channel or own else None
+
+
+def _close_code(client: ServerConnection) -> int | None:
+    """Return the code a connection was closed with; None when it was simply gone."""
+    sent = client.protocol.close_sent  # known even when the client never answers it
+    return sent.code if sent is not None else client.close_code
 
 
 def _header(request: Request, name: str) -> str:
