@@ -139,9 +139,9 @@ class GuardedConnection(ServerConnection):
         """Perform the opening handshake, which ends being counted as one."""
         try:
             await super().handshake(process_request, process_response, server_header)
-            self._take_early_frames()
         finally:
             self._doorway.settle(self._visit)
+            self._take_early_frames()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take a new connection and judge it."""
@@ -216,9 +216,10 @@ class GuardedConnection(ServerConnection):
         return data[:length]
 
     def _take_early_frames(self) -> None:
-        early, self._early = self._early, None
-        if early and self.protocol.state is OPEN:
+        early, self._early = self._early or b"", None
+        if len(early) > MAX_REQUEST_BYTES and not self.transport.is_closing():
             self.transport.resume_reading()
+        if early and self.protocol.state is OPEN:
             self.data_received(bytes(early))
 
     def _too_large(self, limit: str) -> Response:
