@@ -54,6 +54,7 @@ class Cell:
     Attributes:
         frame_us: processor time per audio frame, everything included.
         busy: of the subject's core.
+        others_busy: of the subject's core, by other processes; what they delay is done in larger, cheaper batches.
         load_busy: of the core that load, recogniser and proxy share.
         answered: Turns received, as a part of those the audio is worth.
         p50_ms: from sending the frame that completes 200 ms to its Turn, half of them.
@@ -66,6 +67,7 @@ class Cell:
     frame_us: float
     sessions_per_core: float
     busy: float
+    others_busy: float
     session_kib: float
     p50_ms: float
     answered: float
@@ -136,10 +138,10 @@ async def measure(around: Surroundings, subject: Subject, frame_ms: int, session
     pacer.start()
     await asyncio.sleep(WARM_UP_S)
     pacer.reset()
-    cpu_s, load_s, started_s = subject.cpu_s(), around.load_cpu_s(), time.monotonic()
+    cpu_s, load_s, core_s, started_s = subject.cpu_s(), around.load_cpu_s(), around.core_s(), time.monotonic()
     await asyncio.sleep(window_s)
     tally, passed_s = pacer.tally(), time.monotonic() - started_s
-    cpu_s, load_s = subject.cpu_s() - cpu_s, around.load_cpu_s() - load_s
+    cpu_s, load_s, core_s = subject.cpu_s() - cpu_s, around.load_cpu_s() - load_s, around.core_s() - core_s
     full_kib = subject.resident_kib()
     pacer.stop()
     causes = [client.cause for client in clients if client.ended]
@@ -154,6 +156,7 @@ async def measure(around: Surroundings, subject: Subject, frame_ms: int, session
         frame_us=cpu_s / tally.sent * 1e6,
         sessions_per_core=sessions / (cpu_s / passed_s),
         busy=cpu_s / passed_s,
+        others_busy=max(0.0, core_s - cpu_s) / passed_s,
         session_kib=(full_kib - empty_kib) / sessions,
         p50_ms=statistics.median(tally.latencies_s or [float("inf")]) * 1000,
         answered=tally.turns / (sessions * ANSWERS_PER_S * passed_s),
@@ -231,10 +234,11 @@ def median_cell(cells: Sequence[Cell]) -> Cell:
 
 def print_loads(rounds: Sequence[Sequence[Cell]]) -> None:
     """Print the medians of equal cells, and what the gateway costs compared with the echo."""
-    print(
-        "| frames | sessions | | us per frame (rounds) | sessions per core | KiB per session | busy | load | p50 ms | |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    titles = (
+        "frames", "sessions", "", "us per frame (rounds)", "sessions per core", "KiB per session", "busy", "others",
+        "load", "p50 ms", "",
+    )  # fmt: skip
+    print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles))
     medians = {}
     for cells in rounds:
         cell = median_cell(cells)
@@ -244,8 +248,8 @@ def print_loads(rounds: Sequence[Sequence[Cell]]) -> None:
         remark = f"invalid: {cell.invalid_because}" if cell.invalid_because else remark
         columns = (
             f"{cell.frame_ms} ms", cell.sessions, cell.subject, f"{cell.frame_us:.1f} ({spread})",
-            f"{cell.sessions_per_core:.0f}", f"{cell.session_kib:.0f}", f"{cell.busy:.2f}", f"{cell.load_busy:.2f}",
-            f"{cell.p50_ms:.1f}", remark,
+            f"{cell.sessions_per_core:.0f}", f"{cell.session_kib:.0f}", f"{cell.busy:.2f}",
+            f"{cell.others_busy:.2f}", f"{cell.load_busy:.2f}", f"{cell.p50_ms:.1f}", remark,
         )  # fmt: skip
         print("| " + " | ".join(map(str, columns)) + " |")
     print()

@@ -47,6 +47,11 @@ class Surroundings:
         """Return the processor time of everything that is not measured."""
         return sum(map(process_cpu_s, self.load))
 
+    def core_s(self) -> float:
+        """Return how long the subject's core has been busy with anything, to 10 ms."""
+        times = psutil.cpu_times(percpu=True)[self.core]
+        return sum(times) - times.idle - times.iowait - times.guest - times.guest_nice
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:

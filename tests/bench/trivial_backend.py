@@ -109,6 +109,7 @@ class TrivialBackend(asyncio.Protocol):
             stream = self._streams.get(number)
             if stream is not None:
                 self._hear(stream, payload)
+            if number in self._streams:
                 # A grpcio server was seen to give credit for nearly every frame, which its client has to read.
                 self._output.append(_frame(WINDOW_UPDATE, 0, number, len(payload).to_bytes(4)))
         elif kind == HEADERS:

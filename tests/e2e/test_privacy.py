@@ -10,6 +10,7 @@ import re
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from urllib.parse import quote, urlencode
@@ -128,8 +129,9 @@ class Client:
 def kill(stack: PrivateStack, name: str, number: signal.Signals) -> None:
     """Send a signal to every process of the stack with a name."""
     for process in stack_processes(stack):
-        if process.name() == name:
-            process.send_signal(number)
+        with suppress(psutil.NoSuchProcess):  # recognisers come and go
+            if process.name() == name:
+                process.send_signal(number)
 
 
 def stack_processes(stack: PrivateStack) -> list[psutil.Process]:
