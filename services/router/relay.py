@@ -86,7 +86,14 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         metadata = tuple((key, value) for key, value in (context.invocation_metadata() or ()) if key.startswith("x-"))
         open_call = self._channel(target).stream_stream(method, _as_is, _as_is)
         self.open_streams += 1
-        call = open_call(requests, metadata=metadata, timeout=context.time_remaining())
+        first_read = asyncio.Event()
+
+        async def noted() -> AsyncIterator[bytes]:
+            async for request in requests:
+                first_read.set()
+                yield request
+
+        call = open_call(noted(), metadata=metadata, timeout=context.time_remaining())
         try:
             async for response in call:
                 await context.write(response)
@@ -95,6 +102,9 @@ class Relay(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE:
                 self._log.warning("backend unavailable", target=target, cause=error.details())
+            # Read before refusing, as above: a backend that is gone fails the call before anything was sent.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(first_read.wait(), FIRST_REQUEST_LIMIT_S)
             context.set_trailing_metadata(tuple(error.trailing_metadata() or ()))  # type: ignore[arg-type]
             await context.abort(error.code(), error.details() or "")
         finally:
